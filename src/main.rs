@@ -1,0 +1,2 @@
+//! Opens the window, or runs one command.
+fn main() {}
