@@ -2,3 +2,4 @@
 //!
 //! The rooms, from the bottom up; each knows only those before it:
 
+pub mod imaging; // pictures in and out of files: decode, orientation, colour, alpha, resize, save safely

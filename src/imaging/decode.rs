@@ -1,0 +1,347 @@
+//! From a file's bytes to an upright [`Picture`], whatever the bytes are.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::fs::File;
+use std::io::{Cursor, ErrorKind, Read};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::sync::{Arc, Once};
+
+use image::error::{ImageError, ImageFormatHint, LimitErrorKind};
+use image::metadata::Orientation;
+use image::{ColorType, ImageDecoder, ImageFormat, ImageReader};
+
+use super::colour::{self, Embedded};
+use super::picture::Sample;
+use super::{ImagingError, Picture, Samples, extension, orient, tiff_extra};
+
+/// Longest file that is read, in bytes.
+const MAX_FILE: u64 = 1 << 30;
+
+/// Above this many decoded bytes a file must not be smaller than these by more than
+/// [`MAX_RATIO`]. Below it even a picture that is all made up fits into a few hundred MB.
+const SUSPICIOUS_BYTES: u64 = 384 << 20;
+
+/// Deflate makes at best 1 byte of 1032, which 8-bit RGB pixels then bring to 1376 of RGBA. Large
+/// scans of text, the most compressible honest pictures, stay below 700.
+const MAX_RATIO: u64 = 800;
+
+/// What a picture may ask for before anything is allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest side in pixels.
+    pub max_side: u32,
+    /// Most pixels in all.
+    pub max_pixels: u64,
+    /// Most bytes for the decoded samples, and for a decoder's own buffers.
+    pub max_alloc: u64,
+}
+
+impl Default for Limits {
+    /// 65 535 pixels a side, 200 megapixels, 2 GiB.
+    fn default() -> Limits {
+        Limits { max_side: 65_535, max_pixels: 200_000_000, max_alloc: 2 << 30 }
+    }
+}
+
+impl Limits {
+    /// Checks a declared size against the limits and against the file that declares it.
+    pub(super) fn check(
+        &self,
+        [width, height]: [u32; 2],
+        bytes_per_sample: u64,
+        file_len: usize,
+    ) -> Result<(), ImagingError> {
+        let pixels = u64::from(width) * u64::from(height);
+        let too_large = |limit: String| {
+            Err(ImagingError::TooLarge {
+                reason: format!("it declares {width} x {height} pixels, {limit} are allowed"),
+            })
+        };
+        if pixels == 0 {
+            return Err(damaged("it has no pixels"));
+        }
+        if width.max(height) > self.max_side {
+            return too_large(format!("{} a side", self.max_side));
+        }
+        if pixels > self.max_pixels {
+            return too_large(format!("{} megapixels", self.max_pixels / 1_000_000));
+        }
+        let decoded = pixels.saturating_mul(4 * bytes_per_sample);
+        if decoded > self.max_alloc {
+            return too_large(format!("{} MiB of samples", self.max_alloc >> 20));
+        }
+        if decoded > SUSPICIOUS_BYTES && decoded / MAX_RATIO > file_len as u64 {
+            return Err(damaged(format!("it declares {width} x {height} pixels in only {file_len} bytes")));
+        }
+        Ok(())
+    }
+}
+
+/// Reads the picture at `path`, by its content, upright; the first frame of an animation.
+///
+/// # Errors
+/// [`ImagingError::Io`], [`ImagingError::NotAFile`], or as [`decode`].
+pub fn open(path: &Path) -> Result<Picture, ImagingError> {
+    let failed = |source| ImagingError::Io { action: "read", path: path.to_owned(), source };
+    // Before opening: opening a pipe would wait for its writer.
+    let metadata = path.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(ImagingError::NotAFile { path: path.to_owned() });
+    }
+    let too_long = || ImagingError::TooLarge { reason: format!("the file is longer than {} MiB", MAX_FILE >> 20) };
+    if metadata.len() > MAX_FILE {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    // The file may grow while it is read.
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(too_long());
+    }
+    // TGA has no signature: only here the name counts, and only if nothing else fits.
+    let format = match image::guess_format(&bytes) {
+        Ok(format) => Some(format),
+        Err(_) if extension(path).as_deref() == Some("tga") => Some(ImageFormat::Tga),
+        Err(_) => None,
+    };
+    decode_as(&bytes, format, &Limits::default())
+}
+
+/// Decodes a picture held in memory, going by its content.
+///
+/// # Errors
+/// [`ImagingError::Unsupported`] if it is none that can be read, [`ImagingError::Damaged`] if it
+/// is broken, [`ImagingError::TooLarge`] if it is over the default [`Limits`].
+pub fn decode(bytes: &[u8]) -> Result<Picture, ImagingError> {
+    decode_with(bytes, &Limits::default())
+}
+
+/// [`decode`] with other limits.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_with(bytes: &[u8], limits: &Limits) -> Result<Picture, ImagingError> {
+    decode_as(bytes, image::guess_format(bytes).ok(), limits)
+}
+
+fn decode_as(bytes: &[u8], format: Option<ImageFormat>, limits: &Limits) -> Result<Picture, ImagingError> {
+    if bytes.is_empty() {
+        return Err(damaged("the file is empty"));
+    }
+    let format = format
+        .filter(ImageFormat::reading_enabled)
+        .ok_or_else(|| ImagingError::Unsupported { what: kind(bytes).to_owned() })?;
+    guarded(|| {
+        let raw = match read(bytes, format, limits) {
+            Err(ImagingError::Unsupported { what }) if format == ImageFormat::Tiff => {
+                tiff_extra::read(bytes, limits)?.ok_or(ImagingError::Unsupported { what })?
+            }
+            other => other?,
+        };
+        Ok(raw.into_picture())
+    })
+}
+
+/// A decoded picture as the file stores it.
+pub(super) struct Raw {
+    /// RGBA.
+    pub samples: Samples,
+    /// Width and height before turning.
+    pub size: [u32; 2],
+    /// Whether the file has one colour channel.
+    pub grey: bool,
+    /// Embedded profile.
+    pub icc: Option<Vec<u8>>,
+    /// How to turn it.
+    pub orientation: Orientation,
+}
+
+impl Raw {
+    fn into_picture(mut self) -> Picture {
+        let profile = match self.icc.map(|icc| colour::embedded(icc, self.grey)) {
+            Some(Embedded::Keep(profile)) => Some(Arc::new(profile)),
+            Some(Embedded::Convert(one_way)) => {
+                one_way.apply(&mut self.samples);
+                None
+            }
+            Some(Embedded::Ignore) | None => None,
+        };
+        let (samples, [width, height]) = orient::upright(self.samples, self.size, self.orientation);
+        Picture::assemble(width, height, samples, profile)
+    }
+}
+
+fn read(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<Raw, ImagingError> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut decoder_limits = image::Limits::default();
+    decoder_limits.max_image_width = Some(limits.max_side);
+    decoder_limits.max_image_height = Some(limits.max_side);
+    decoder_limits.max_alloc = Some(limits.max_alloc);
+    reader.limits(decoder_limits);
+    let mut decoder = reader.into_decoder().map_err(from_image)?;
+
+    let (width, height) = decoder.dimensions();
+    let size = [width, height];
+    let colour_type = decoder.color_type();
+    let bytes_per_sample = colour_type.bytes_per_pixel() / colour_type.channel_count();
+    limits.check(size, u64::from(bytes_per_sample), bytes.len())?;
+
+    // Broken metadata is no reason to refuse a picture.
+    let icc = match format {
+        ImageFormat::Tiff => tiff_extra::icc(bytes),
+        _ => decoder.icc_profile().ok().flatten(),
+    };
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut samples = read_samples(decoder, colour_type, width as usize * height as usize)?;
+    if format == ImageFormat::Tiff && tiff_extra::is_premultiplied(bytes) {
+        tiff_extra::unpremultiply(&mut samples);
+    }
+    Ok(Raw { samples, size, grey: !colour_type.has_color(), icc, orientation })
+}
+
+fn read_samples(decoder: impl ImageDecoder, colour_type: ColorType, pixels: usize) -> Result<Samples, ImagingError> {
+    let channels = usize::from(colour_type.channel_count());
+    let stored = pixels * channels;
+    match colour_type {
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
+            let mut rgba = zeroed::<u8>(pixels * 4)?;
+            decoder.read_image(&mut rgba[..stored]).map_err(from_image)?;
+            spread(&mut rgba, channels);
+            Ok(Samples::Eight(rgba))
+        }
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
+            let mut rgba = zeroed::<u16>(pixels * 4)?;
+            let buffer = bytemuck::cast_slice_mut(&mut rgba[..stored]);
+            decoder.read_image(buffer).map_err(from_image)?;
+            spread(&mut rgba, channels);
+            Ok(Samples::Sixteen(rgba))
+        }
+        ColorType::Rgb32F | ColorType::Rgba32F => {
+            let mut values = zeroed::<f32>(stored)?;
+            let buffer = bytemuck::cast_slice_mut(&mut values);
+            decoder.read_image(buffer).map_err(from_image)?;
+            from_floats(&values, channels)
+        }
+        _ => Err(ImagingError::Unsupported { what: format!("a picture with {colour_type:?} samples") }),
+    }
+}
+
+/// Grey, grey + alpha, RGB or RGBA (1 to 4 channels), 0..=1, clamped, to RGBA of 16 bit.
+pub(super) fn from_floats(values: &[f32], channels: usize) -> Result<Samples, ImagingError> {
+    let mut rgba = zeroed::<u16>(values.len() / channels * 4)?;
+    for (to, &from) in rgba.iter_mut().zip(values) {
+        *to = u16::from_unit(from);
+    }
+    spread(&mut rgba, channels);
+    Ok(Samples::Sixteen(rgba))
+}
+
+/// Spreads pixels of 1 to 4 channels, packed at the front, to RGBA over the whole buffer. From the
+/// back, in place: a large picture must not need its memory twice.
+pub(super) fn spread<T: Sample>(buffer: &mut [T], channels: usize) {
+    if channels == 4 {
+        return;
+    }
+    for i in (0..buffer.len() / 4).rev() {
+        let at = |c: usize| buffer[i * channels + c];
+        let pixel = match channels {
+            1 => [at(0), at(0), at(0), T::MAX],
+            2 => [at(0), at(0), at(0), at(1)],
+            _ => [at(0), at(1), at(2), T::MAX],
+        };
+        buffer[i * 4..i * 4 + 4].copy_from_slice(&pixel);
+    }
+}
+
+/// A zeroed buffer, or an error where `vec!` would end the process. Asking twice keeps the
+/// pages untouched until they are written, so a picture that lies about its size costs nothing.
+pub(super) fn zeroed<T: Copy + Default>(len: usize) -> Result<Vec<T>, ImagingError> {
+    let mut probe = Vec::<T>::new();
+    probe.try_reserve_exact(len).map_err(|_| ImagingError::TooLarge {
+        reason: format!("there is no memory for {} MiB", (len * size_of::<T>()) >> 20),
+    })?;
+    drop(probe);
+    Ok(vec![T::default(); len])
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a decoder over untrusted bytes; its panic becomes [`ImagingError::Damaged`], without the
+/// message on standard error that would look like a crash of Lucida.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, ImagingError>) -> Result<T, ImagingError> {
+    static QUIET_HOOK: Once = Once::new();
+    QUIET_HOOK.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if GUARDED.get() {
+                log::debug!("a decoder panicked: {info}");
+            } else {
+                previous(info);
+            }
+        }));
+    });
+    let outer = GUARDED.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(decode));
+    GUARDED.set(outer);
+    result.unwrap_or_else(|_| Err(damaged("its content contradicts itself")))
+}
+
+/// Puts the decoders' many errors into the few that matter to a person.
+fn from_image(error: ImageError) -> ImagingError {
+    match error {
+        ImageError::Unsupported(e) => {
+            log::debug!("unsupported: {e}");
+            let format = match e.format_hint() {
+                ImageFormatHint::Exact(format) => format.extensions_str().first(),
+                _ => None,
+            };
+            let name = format.map_or("picture".to_owned(), |f| f.to_uppercase());
+            ImagingError::Unsupported { what: format!("this kind of {name}") }
+        }
+        ImageError::Limits(e) => ImagingError::TooLarge {
+            reason: match e.kind() {
+                LimitErrorKind::DimensionError => "one side has too many pixels".to_owned(),
+                _ => "decoding it would take too much memory".to_owned(),
+            },
+        },
+        ImageError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => damaged("the file ends too early"),
+        // The source says what is wrong; the error itself only that something is.
+        ImageError::Decoding(e) => damaged(match e.source() {
+            Some(source) => brief(&source.to_string()),
+            None => brief(&e.to_string()),
+        }),
+        other => damaged(brief(&other.to_string())),
+    }
+}
+
+pub(super) fn damaged(reason: impl Into<String>) -> ImagingError {
+    ImagingError::Damaged { reason: reason.into() }
+}
+
+/// A decoder's message cut to one short line.
+pub(super) fn brief(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default().trim();
+    line.trim_matches(['.', '"']).chars().take(160).collect()
+}
+
+/// What unreadable content seems to be, by its first bytes.
+fn kind(bytes: &[u8]) -> &'static str {
+    let text = bytes.trim_ascii_start();
+    let brand = bytes.get(4..12).unwrap_or_default();
+    match bytes {
+        _ if brand.starts_with(b"ftypavi") => "an AVIF picture",
+        _ if matches!(brand, b"ftypheic" | b"ftypheix" | b"ftypmif1" | b"ftypheim") => "a HEIC picture",
+        _ if brand.starts_with(b"ftyp") => "a video",
+        [0xff, 0x0a, ..] | [0, 0, 0, 0x0c, b'J', b'X', b'L', ..] => "a JPEG XL picture",
+        [b'8', b'B', b'P', b'S', ..] => "a Photoshop document",
+        [b'%', b'P', b'D', b'F', ..] => "a PDF document",
+        _ if text.starts_with(b"<svg") || text.starts_with(b"<?xml") => "an SVG drawing",
+        _ if text.starts_with(b"<") => "a web page, not a picture,",
+        _ => "this file",
+    }
+}

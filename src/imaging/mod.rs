@@ -1,0 +1,126 @@
+//! Pictures in and out of files: decode, orientation, colour, alpha, resize, save safely.
+//!
+//! A [`Picture`] keeps the samples exactly as the file encodes them (8 or 16 bit, straight alpha,
+//! the file's own ICC profile) and converts on request: [`Picture::to_srgba8`] for the screen,
+//! [`Picture::to_planar_rgb`] for networks. [`export_mixed`] is the way back, and leaves every
+//! pixel that did not change bit for bit as it was. Whatever a file holds, the answer is a picture
+//! or an [`ImagingError`]: never a panic, a hang or unbounded memory.
+
+mod colour;
+mod decode;
+mod encode;
+mod mix;
+mod orient;
+mod picture;
+mod resize;
+mod save;
+mod tiff_extra;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use colour::Profile;
+pub use decode::{Limits, decode, decode_with, open};
+pub use encode::{Format, Loss, encode};
+pub use mix::{export_mixed, picture_from_planar_rgb};
+pub use picture::{Picture, Samples};
+pub use save::save_bytes;
+
+/// Extensions (lower case) that [`is_picture_name`] accepts.
+pub const EXTENSIONS: [&str; 20] = [
+    "png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff", "gif", "bmp", "dib", "ico", "pbm", "pgm",
+    "ppm", "pnm", "pam", "qoi", "tga",
+];
+
+/// Why a picture could not be read, written or built. The text is one sentence for a person.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImagingError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: "read", "write", "list".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own reason.
+        source: io::Error,
+    },
+    /// The path is a folder, a device or a pipe.
+    #[error("{} is not an ordinary file", path.display())]
+    NotAFile {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The target exists and replacing it was not allowed.
+    #[error("{} already exists; allow replacing it or choose another name", path.display())]
+    Exists {
+        /// The existing file.
+        path: PathBuf,
+    },
+    /// Not a picture, or a kind of picture that is not read.
+    #[error("{what} cannot be opened; PNG and JPEG pictures always can")]
+    Unsupported {
+        /// What the content seems to be.
+        what: String,
+    },
+    /// A picture whose content contradicts itself or ends too early.
+    #[error("the picture is damaged or cut off; open another copy of it ({reason})")]
+    Damaged {
+        /// The decoder's reason.
+        reason: String,
+    },
+    /// Over a limit of memory, of Lucida or of the file format.
+    #[error("the picture is too large: {reason}")]
+    TooLarge {
+        /// What is how large, and what would be allowed.
+        reason: String,
+    },
+    /// Samples and size do not belong together.
+    #[error("{samples} samples do not make a picture of {width} x {height} pixels")]
+    BadShape {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+        /// Samples given.
+        samples: usize,
+    },
+    /// The encoder refused.
+    #[error("cannot write the picture as {format}: {reason}")]
+    Encode {
+        /// The format's name.
+        format: &'static str,
+        /// The encoder's reason.
+        reason: String,
+    },
+}
+
+/// Whether the name ends like a picture's; for listing folders only, [`decode`] goes by content.
+pub fn is_picture_name(path: &Path) -> bool {
+    extension(path).is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
+}
+
+/// The pictures directly inside `folder`, sorted by name; hidden files are skipped.
+///
+/// # Errors
+/// [`ImagingError::Io`] if the folder cannot be listed.
+pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, ImagingError> {
+    let failed = |source| ImagingError::Io { action: "list", path: folder.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in folder.read_dir().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if !hidden && is_picture_name(&path) && path.is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The extension in lower case.
+fn extension(path: &Path) -> Option<String> {
+    Some(path.extension()?.to_str()?.to_ascii_lowercase())
+}
