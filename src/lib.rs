@@ -3,3 +3,4 @@
 //! The rooms, from the bottom up; each knows only those before it:
 
 pub mod imaging; // pictures in and out of files: decode, orientation, colour, alpha, resize, save safely
+pub mod nn; // the layers and kernels candle lacks or is slow at

@@ -1,0 +1,368 @@
+//! Direct convolution over plain slices: which pixels a task gathers, in which order strips and blocks are computed.
+//!
+//! The output is cut into tiles. A task copies the input that its tile needs into a small buffer of its own that stays
+//! in the second-level cache, and on that copy settles everything that would disturb the inner loop: padding (nothing
+//! downstream knows of it), stride (columns are dealt out into phases, so that each tap reads neighbours), the previous
+//! layer's normalisation and ReLU (never written back to memory), and a power-of-two distance between channels.
+//! A nearest-neighbour doubling before a 3x3 kernel is never made: each of the four output phases is a 2x2 kernel on
+//! the small input whose weights are sums of the given ones, 4/9 of the work.
+
+use std::cell::RefCell;
+
+use rayon::prelude::*;
+
+use super::conv2d::{Options, Padding};
+use super::kernel::{self, BLOCK, Isa, OnTheWay, STRIP, Strip, Sums, Taps};
+use super::plan::{Columns, Plan, Task, strips};
+use super::watch::CancelToken;
+
+/// A convolution's input: `[batch, channels, height, width]`, and what each value goes through when it is read.
+pub(crate) struct Input<'a> {
+    pub data: &'a [f32],
+    pub shape: [usize; 4],
+    /// One per batch and channel.
+    pub on_the_way: Option<&'a [OnTheWay]>,
+}
+
+/// Weights laid out for the kernels, with everything about the layer that does not depend on its input.
+#[derive(Debug)]
+pub(super) struct Packed {
+    /// `[out, in / groups, kernel height, kernel width]` as given.
+    pub shape: [usize; 4],
+    pub options: Options,
+    bias: Vec<f32>,
+    pub(super) phased: bool,
+    pub(super) passes: Vec<Pass>,
+}
+
+/// One kernel over the gathered rows: the whole of an ordinary convolution, or one output phase of an upsampling one.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// Row and column of each tap in padded input pixels.
+    pub(super) taps: Vec<[usize; 2]>,
+    pub(super) blocks: Vec<Block>,
+    weights: Vec<f32>,
+}
+
+/// Neighbouring output channels computed together; `weights` is where their `[in][tap][len]` begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block {
+    group: usize,
+    first: usize,
+    pub(super) len: usize,
+    weights: usize,
+}
+
+impl Packed {
+    /// `weight` is `[out, in / groups, kernel height, kernel width]`; `bias` is empty or `[out]`.
+    pub fn new(weight: &[f32], shape: [usize; 4], bias: &[f32], options: Options) -> Packed {
+        let [out, _, kh, kw] = shape;
+        let phased = options.upsample && [kh, kw, options.padding, options.stride, options.dilation] == [3, 3, 1, 1, 1];
+        let passes = if phased {
+            [[0, 0], [0, 1], [1, 0], [1, 1]].map(|phase| Pass::of_phase(phase, weight, shape, options)).into()
+        } else {
+            let taps = (0..kh).flat_map(|y| (0..kw).map(move |x| [y * options.dilation, x * options.dilation]));
+            vec![Pass::new(taps.collect(), weight, shape, options)]
+        };
+        let bias = if bias.is_empty() { vec![0.0; out] } else { bias.to_vec() };
+        Packed { shape, options, bias, phased, passes }
+    }
+
+    /// Computes `out`, `[batch, out, height, width]` for `size` = `[height, width]`. With `sums` (empty before) each batch
+    /// and channel's output is summed up on the way. Returns `false`, and `out` unfinished, once cancelled.
+    pub fn run(
+        &self,
+        isa: Isa,
+        input: &Input<'_>,
+        out: &mut [f32],
+        size: [usize; 2],
+        sums: Option<&mut Vec<Moments>>,
+        cancel: &CancelToken,
+    ) -> bool {
+        let [batch, _, height, width] = input.shape;
+        let grid = if self.phased { [height, width] } else { size };
+        assert_eq!(out.len(), batch * self.shape[0] * size[0] * size[1]);
+        let plan = Plan::new(self, isa, grid);
+        let tasks = plan.tasks(self, batch, grid);
+        let out = Output { data: out.as_mut_ptr(), channels: self.shape[0], size };
+        let counting = sums.is_some();
+        let done: Vec<Option<Vec<Sums>>> = tasks
+            .par_iter()
+            .map(|task| {
+                if cancel.is_cancelled() {
+                    return None;
+                }
+                SCRATCHES.with_borrow_mut(|scratch| Some(self.tile(isa, &plan, task, input, &out, scratch, counting)))
+            })
+            .collect();
+        if let Some(sums) = sums {
+            sums.clear();
+            sums.resize(batch * self.shape[0], Moments::default());
+            for (task, part) in tasks.iter().zip(&done) {
+                let mut part = part.iter().flatten();
+                for block in &self.passes[0].blocks[task.blocks.clone()] {
+                    for c in 0..block.len {
+                        if let Some(s) = part.next() {
+                            sums[task.image * self.shape[0] + block.first + c].merge(s);
+                        }
+                    }
+                }
+            }
+        }
+        done.iter().all(Option::is_some)
+    }
+
+    /// One task: gathers, computes every block's strips, writes them. Returns each of its channels' sums, in order.
+    #[allow(clippy::too_many_arguments)]
+    fn tile(
+        &self,
+        isa: Isa,
+        plan: &Plan,
+        task: &Task,
+        input: &Input<'_>,
+        out: &Output,
+        scratch: &mut Vec<f32>,
+        counting: bool,
+    ) -> Vec<Sums> {
+        let stride = self.options.stride;
+        let blocks = &self.passes[0].blocks[task.blocks.clone()];
+        let mut sums = vec![Sums::default(); if counting { blocks.iter().map(|b| b.len).sum() } else { 0 }];
+        let rows = task.rows.len();
+        // The padded rows the tile needs, once each, ascending; and where each of its rows' taps find theirs.
+        let mut needed: Vec<usize> =
+            (0..rows).flat_map(|r| plan.tap_rows.iter().map(move |t| r * stride + t)).collect();
+        needed.sort_unstable();
+        needed.dedup();
+        let slot = |r: usize, tap_row: usize| needed.binary_search(&(r * stride + tap_row)).unwrap_or(0);
+        let columns: Vec<Columns> =
+            plan.column_phases.iter().map(|p| Columns::new(self, plan, task, input, *p)).collect();
+        let row_len = plan.row_len * columns.len();
+        let channel_stride = needed.len() * row_len + 16; // 16: neighbouring channels never share all their cache sets
+        let lanes = isa.lanes();
+        let channels = self.shape[1];
+        scratch.resize((channels * channel_stride + STRIP).max(scratch.len()), 0.0);
+
+        let mut buffers = [[0.0f32; BLOCK * STRIP]; 2];
+        let mut woven = [0.0f32; 2 * STRIP];
+        let mut gathered = usize::MAX;
+        let (mut taps, mut one_channel) = (Vec::new(), Vec::new());
+        taps.resize_with(self.passes.len(), Taps::default);
+        let mut first_sum = 0;
+        // Blocks of one group are neighbours; each group is gathered once.
+        let mut from = 0;
+        while from < blocks.len() {
+            let group = blocks[from].group;
+            let to = from + blocks[from..].iter().take_while(|b| b.group == group).count();
+            if gathered != group {
+                self.gather(isa, plan, task, input, group, &needed, &columns, channel_stride, scratch);
+                gathered = group;
+            }
+            for r in 0..rows {
+                for (pass, taps) in self.passes.iter().zip(&mut taps) {
+                    let at = |t: &[usize; 2]| {
+                        let phase = plan.column_phases.binary_search(&(t[1] % stride)).unwrap_or(0);
+                        slot(r, t[0]) * row_len + phase * plan.row_len + t[1] / stride
+                    };
+                    one_channel.clear();
+                    one_channel.extend(pass.taps.iter().map(at));
+                    taps.clear();
+                    for channel in 0..channels {
+                        one_channel.iter().for_each(|at| taps.push(channel * channel_stride + at));
+                    }
+                }
+                for (start, vectors) in strips(task.columns.len(), lanes, plan.vectors) {
+                    let n = (vectors * lanes).min(task.columns.len() - start);
+                    let mut sum = first_sum;
+                    for (b, block) in blocks.iter().enumerate().take(to).skip(from) {
+                        let strip = |pass: usize| {
+                            let index = task.blocks.start + b;
+                            let p = &self.passes[pass];
+                            Strip {
+                                input: &scratch[start..],
+                                taps: &taps[pass],
+                                weights: &p.weights[p.blocks[index].weights..],
+                                block: block.len,
+                                vectors,
+                            }
+                        };
+                        let pairs = if self.phased { 2 } else { 1 };
+                        for pair in 0..pairs {
+                            let y = if self.phased { 2 * (task.rows.start + r) + pair } else { task.rows.start + r };
+                            strip(pair * 2 % self.passes.len()).accumulate(isa, &mut buffers[0]);
+                            if self.phased {
+                                strip(pair * 2 + 1).accumulate(isa, &mut buffers[1]);
+                            }
+                            for c in 0..block.len {
+                                let channel = block.first + c;
+                                let x = task.columns.start + start;
+                                let a = &buffers[0][c * STRIP..][..n];
+                                let (values, x) = if self.phased {
+                                    let b = &buffers[1][c * STRIP..][..n];
+                                    kernel::weave(isa, a, b, &mut woven[..2 * n]);
+                                    (&woven[..2 * n], 2 * x)
+                                } else {
+                                    (a, x)
+                                };
+                                // SAFETY: no other task has this image, row, columns and channel.
+                                let row = unsafe { out.row(task.image, channel, y, x, values.len()) };
+                                let sums = sums.get_mut(sum + c);
+                                kernel::finish(isa, values, row, self.bias[channel], self.options.relu, sums);
+                            }
+                        }
+                        sum += block.len;
+                    }
+                }
+            }
+            first_sum += blocks[from..to].iter().map(|b| b.len).sum::<usize>();
+            from = to;
+        }
+        sums
+    }
+
+    /// Copies the tile's input of one group into `scratch`, `[channel][needed row][phase][column]`.
+    #[allow(clippy::too_many_arguments)]
+    fn gather(
+        &self,
+        isa: Isa,
+        plan: &Plan,
+        task: &Task,
+        input: &Input<'_>,
+        group: usize,
+        needed: &[usize],
+        columns: &[Columns],
+        channel_stride: usize,
+        scratch: &mut [f32],
+    ) {
+        let [_, channels, height, width] = input.shape;
+        let first_row = task.rows.start * self.options.stride;
+        for c in 0..self.shape[1] {
+            let plane = task.image * channels + group * self.shape[1] + c;
+            let on_the_way = input.on_the_way.map(|o| o[plane]);
+            let source = &input.data[plane * height * width..][..height * width];
+            for (slot, &row) in needed.iter().enumerate() {
+                let to = &mut scratch[c * channel_stride + slot * plan.row_len * columns.len()..];
+                let y = self.source(first_row + row, height);
+                for (columns, to) in columns.iter().zip(to.chunks_exact_mut(plan.row_len)) {
+                    match y {
+                        Some(y) => columns.copy(isa, &source[y * width..][..width], to, on_the_way),
+                        None => to.fill(0.0),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Which row or column of the input stands at `at` of the padded (and doubled) one; `None` is a padding zero.
+    pub(super) fn source(&self, at: usize, n: usize) -> Option<usize> {
+        let Options { padding, upsample, mode, .. } = self.options;
+        let at = at as isize - padding as isize;
+        if self.phased {
+            // In the doubled picture a reflection by one pixel shows the edge pixel's own twin.
+            return match mode {
+                Padding::Reflect => Some(at.clamp(0, n as isize - 1) as usize),
+                Padding::Zero => (0..n as isize).contains(&at).then_some(at as usize),
+            };
+        }
+        let full = if upsample { 2 * n } else { n } as isize;
+        let at = match mode {
+            Padding::Zero => at,
+            Padding::Reflect if at < 0 => -at,
+            Padding::Reflect if at >= full => 2 * (full - 1) - at,
+            Padding::Reflect => at,
+        };
+        // Beyond the reflection lie only pixels that a ragged strip computes and nobody keeps.
+        (0..full).contains(&at).then_some(if upsample { at as usize / 2 } else { at as usize })
+    }
+}
+
+impl Pass {
+    fn new(taps: Vec<[usize; 2]>, weight: &[f32], shape: [usize; 4], options: Options) -> Pass {
+        let [out, ins, ..] = shape;
+        let per_group = out / options.groups;
+        let (mut blocks, mut weights) = (Vec::new(), Vec::with_capacity(weight.len()));
+        for group in 0..options.groups {
+            let mut at = 0;
+            while at < per_group {
+                let len = match per_group - at {
+                    BLOCK.. => BLOCK,
+                    4.. => 4,
+                    left => left,
+                };
+                let first = group * per_group + at;
+                blocks.push(Block { group, first, len, weights: weights.len() });
+                for i in 0..ins * taps.len() {
+                    weights.extend((first..first + len).map(|o| weight[o * ins * taps.len() + i]));
+                }
+                at += len;
+            }
+        }
+        Pass { taps, blocks, weights }
+    }
+
+    /// Output pixel 2j + phase of the doubled picture sees, of three neighbours, two twins: their weights add up.
+    fn of_phase(phase: [usize; 2], weight: &[f32], shape: [usize; 4], options: Options) -> Pass {
+        let [out, ins, ..] = shape;
+        // Phase 0 sees pixels j-1, j, j; phase 1 sees j, j, j+1.
+        let side = |phase: usize, tap: usize| {
+            if phase == 0 { usize::from(tap > 0) } else { usize::from(tap > 1) }
+        };
+        let mut summed = vec![0.0; out * ins * 4];
+        for (kernel, to) in weight.chunks_exact(9).zip(summed.chunks_exact_mut(4)) {
+            for (i, w) in kernel.iter().enumerate() {
+                to[side(phase[0], i / 3) * 2 + side(phase[1], i % 3)] += w;
+            }
+        }
+        let taps = [[0, 0], [0, 1], [1, 0], [1, 1]].map(|[y, x]| [y + phase[0], x + phase[1]]).to_vec();
+        Pass::new(taps, &summed, shape, options)
+    }
+}
+
+/// The output that all tasks write into, each its own rows.
+struct Output {
+    data: *mut f32,
+    channels: usize,
+    size: [usize; 2],
+}
+
+// SAFETY: tasks are cut so that no two of them share an output pixel; see `Plan::tasks`.
+unsafe impl Sync for Output {}
+
+impl Output {
+    /// # Safety
+    /// No one else holds any of these pixels.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn row(&self, image: usize, channel: usize, y: usize, x: usize, n: usize) -> &mut [f32] {
+        assert!(channel < self.channels && y < self.size[0] && x + n <= self.size[1]);
+        let at = ((image * self.channels + channel) * self.size[0] + y) * self.size[1] + x;
+        // SAFETY: in bounds by the assertion and the length asserted in `Packed::run`; unshared by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(at), n) }
+    }
+}
+
+/// Count, mean and sum of squared differences from the mean; merged after Chan et al. 1979.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moments {
+    pub count: f64,
+    pub mean: f64,
+    pub squares: f64,
+}
+
+impl Moments {
+    pub(super) fn merge(&mut self, s: &Sums) {
+        if s.count == 0.0 {
+            return;
+        }
+        let off = s.sum / s.count;
+        let (mean, squares) = (f64::from(s.shift) + off, (s.squares - s.sum * off).max(0.0));
+        let count = self.count + s.count;
+        let delta = mean - self.mean;
+        self.mean += delta * s.count / count;
+        self.squares += squares + delta * delta * self.count * s.count / count;
+        self.count = count;
+    }
+}
+
+thread_local! {
+    /// Gathered input, kept per thread so that a layer of thousands of tasks allocates nothing.
+    static SCRATCHES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}

@@ -1,0 +1,471 @@
+//! The innermost loops, once per instruction set, chosen at run time.
+//!
+//! A convolution here is direct: for a strip of neighbouring output pixels and a block of output channels all sums stay
+//! in registers while the input channels and taps go by. One strip costs, per tap, a few unaligned loads of input, one
+//! broadcast weight per channel and channels x vectors multiply-adds, so the multipliers are what it waits for.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64 as x86;
+use std::sync::OnceLock;
+
+/// The instruction sets a kernel exists for, slowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isa {
+    /// What every machine has; the compiler picks its own vectors.
+    Plain,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512F.
+    Avx512,
+}
+
+impl Isa {
+    /// The fastest this machine has.
+    pub fn best() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| Isa::available().last().copied().unwrap_or(Isa::Plain))
+    }
+
+    /// All that this machine has, slowest first; never empty.
+    pub fn available() -> Vec<Isa> {
+        #[allow(unused_mut)]
+        let mut all = vec![Isa::Plain];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 {
+                all.push(Isa::Avx2);
+            }
+            if avx2 && is_x86_feature_detected!("avx512f") {
+                all.push(Isa::Avx512);
+            }
+        }
+        all
+    }
+
+    /// Pixels in one vector.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            Isa::Plain => 4,
+            Isa::Avx2 => 8,
+            Isa::Avx512 => 16,
+        }
+    }
+
+    /// Vectors per strip that fill the registers for a block of `channels` output channels.
+    pub(super) fn vectors(self, channels: usize) -> usize {
+        match (self, channels) {
+            (Isa::Avx512, 5..) | (Isa::Plain | Isa::Avx2, 3) => 3,
+            (Isa::Avx512, _) => 6,
+            // 4 x 3 sums, 3 inputs and a weight would be sixteen exactly, and the compiler spills one of them.
+            (Isa::Plain | Isa::Avx2, 4..) => 2,
+            (Isa::Plain | Isa::Avx2, _) => 4,
+        }
+    }
+}
+
+/// Most output channels in one block.
+pub(super) const BLOCK: usize = 8;
+/// Most pixels in one strip: 6 vectors of 16.
+pub(super) const STRIP: usize = 96;
+
+/// Places to read from, which know the furthest of them.
+#[derive(Debug, Default)]
+pub(super) struct Taps {
+    at: Vec<u32>,
+    last: u32,
+}
+
+impl Taps {
+    pub(super) fn clear(&mut self) {
+        self.at.clear();
+        self.last = 0;
+    }
+
+    pub(super) fn push(&mut self, at: usize) {
+        // A task's gathered input is a few hundred thousand floats; more than 4 G of them could not be allocated.
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        self.last = self.last.max(at);
+        self.at.push(at);
+    }
+}
+
+/// One strip's work: `out[c][x] = sum over channels and taps of weight[channel][tap][c] * input[channel][taps[tap] + x]`.
+pub(super) struct Strip<'a> {
+    /// Gathered input, from the strip's first pixel on.
+    pub input: &'a [f32],
+    /// Where each tap of each channel reads: `[channel][tap]`.
+    pub taps: &'a Taps,
+    /// `[channel][tap][block]`.
+    pub weights: &'a [f32],
+    /// Output channels in the block: 1, 2, 3, 4 or 8.
+    pub block: usize,
+    /// Vectors to compute, at most [`Isa::vectors`].
+    pub vectors: usize,
+}
+
+impl Strip<'_> {
+    /// Fills the first `vectors * lanes` pixels of `out[c * STRIP..]` for each channel of the block.
+    pub(super) fn accumulate(&self, isa: Isa, out: &mut [f32; BLOCK * STRIP]) {
+        // The kernels read without looking: everything they will touch is checked here, once per strip.
+        let reach = self.vectors * isa.lanes();
+        assert!(self.vectors >= 1 && self.vectors <= isa.vectors(self.block));
+        assert!(self.taps.last as usize + reach <= self.input.len());
+        assert!(self.taps.at.len() * self.block <= self.weights.len());
+        let out = out.as_mut_ptr();
+        macro_rules! pick {
+            ($kernel:ident: $($block:literal x $($vectors:literal)+),+) => {
+                match (self.block, self.vectors) {
+                    // SAFETY: the assertions above bound every read; block <= BLOCK and reach <= STRIP bound every
+                    // write; an `Isa` other than Plain is only ever made by `available`, which asked the processor.
+                    $($(($block, $vectors) => unsafe { $kernel::<$block, $vectors>(self, 0, out) },)+)+
+                    _ => unreachable!("no kernel for {} channels x {} vectors", self.block, self.vectors),
+                }
+            };
+            // Sixteen registers hold no block of 8: two halves of 4.
+            ($kernel:ident halved: $($vectors:literal)+) => {
+                match self.vectors {
+                    // SAFETY: as above.
+                    $($vectors => unsafe {
+                        $kernel::<4, $vectors>(self, 0, out);
+                        $kernel::<4, $vectors>(self, 4, out);
+                    },)+
+                    _ => unreachable!("no kernel for {} channels x {} vectors", self.block, self.vectors),
+                }
+            };
+        }
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                pick!(avx512: 8 x 1 2 3, 4 x 1 2 3 4 5 6, 3 x 1 2 3 4 5 6, 2 x 1 2 3 4 5 6, 1 x 1 2 3 4 5 6);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 if self.block == 8 => pick!(avx2 halved: 1 2),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => pick!(avx2: 4 x 1 2, 3 x 1 2 3, 2 x 1 2 3 4, 1 x 1 2 3 4),
+            _ if self.block == 8 => pick!(plain halved: 1 2),
+            _ => pick!(plain: 4 x 1 2, 3 x 1 2 3, 2 x 1 2 3 4, 1 x 1 2 3 4),
+        }
+    }
+}
+
+/// A vector at any address. Reading through it stays one instruction where `loadu` and `read_unaligned` drag a check of
+/// their arguments into the innermost loop of every build with debug assertions.
+#[repr(C, packed)]
+struct Near<T>(T);
+
+/// # Safety
+/// A `T` of floats can be read at `at`.
+#[inline(always)]
+unsafe fn near<T: Copy>(at: *const f32) -> T {
+    // SAFETY: the caller's promise; packed, so no alignment is asked for.
+    unsafe { (*at.cast::<Near<T>>()).0 }
+}
+
+/// # Safety
+/// A `T` of floats can be written at `at`.
+#[inline(always)]
+unsafe fn put<T: Copy>(at: *mut f32, v: T) {
+    // SAFETY: as in `near`.
+    unsafe { (*at.cast::<Near<T>>()).0 = v }
+}
+
+macro_rules! kernel {
+    ($(#[$feature:meta])* $name:ident, lanes $lanes:literal, zero $zero:expr, load $load:path, splat $splat:path,
+     fma $fma:path, store $store:path) => {
+        /// `first` is the first of the block's channels that this call computes.
+        ///
+        /// # Safety
+        /// The processor has the instructions; the bounds asserted in [`Strip::accumulate`] hold.
+        $(#[$feature])*
+        #[allow(unused_unsafe, clippy::needless_range_loop)] // index loops over constants unroll into registers
+        unsafe fn $name<const C: usize, const V: usize>(strip: &Strip<'_>, first: usize, out: *mut f32) {
+            // SAFETY: see `Strip::accumulate`, which checked every offset used here.
+            unsafe {
+                let mut sums = [[$zero; V]; C];
+                let mut weight = strip.weights.as_ptr().add(first);
+                // One flat loop: an outer one over channels makes the compiler move all sums to memory and back.
+                for &tap in &strip.taps.at {
+                    let at = strip.input.as_ptr().add(tap as usize);
+                    let mut x = [$zero; V];
+                    for v in 0..V {
+                        x[v] = $load(at.add(v * $lanes));
+                    }
+                    for c in 0..C {
+                        let w = $splat(*weight.add(c));
+                        for v in 0..V {
+                            sums[c][v] = $fma(w, x[v], sums[c][v]);
+                        }
+                    }
+                    weight = weight.add(strip.block);
+                }
+                for c in 0..C {
+                    for v in 0..V {
+                        $store(out.add((first + c) * STRIP + v * $lanes), sums[c][v]);
+                    }
+                }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+kernel!(#[target_feature(enable = "avx512f")] avx512, lanes 16, zero x86::_mm512_setzero_ps(),
+    load near, splat x86::_mm512_set1_ps, fma x86::_mm512_fmadd_ps, store put);
+#[cfg(target_arch = "x86_64")]
+kernel!(#[target_feature(enable = "avx2,fma")] avx2, lanes 8, zero x86::_mm256_setzero_ps(),
+    load near, splat x86::_mm256_set1_ps, fma x86::_mm256_fmadd_ps, store put);
+kernel!(plain, lanes 4, zero four::zero(), load near, splat four::splat, fma four::fma, store put);
+
+/// Four floats at a time by what the target always has; arrays alone the compiler does not always turn into vectors.
+mod four {
+    #[cfg(target_arch = "x86_64")]
+    mod target {
+        use std::arch::x86_64::{__m128, _mm_add_ps, _mm_mul_ps, _mm_set1_ps, _mm_setzero_ps};
+        pub type Four = __m128;
+        #[inline(always)]
+        pub fn zero() -> Four {
+            // SAFETY: SSE is part of x86-64.
+            unsafe { _mm_setzero_ps() }
+        }
+        #[inline(always)]
+        pub fn splat(w: f32) -> Four {
+            // SAFETY: as above.
+            unsafe { _mm_set1_ps(w) }
+        }
+        #[inline(always)]
+        pub fn fma(a: Four, b: Four, sum: Four) -> Four {
+            // SAFETY: as above.
+            unsafe { _mm_add_ps(_mm_mul_ps(a, b), sum) }
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    mod target {
+        use std::arch::aarch64::{float32x4_t, vdupq_n_f32, vfmaq_f32};
+        pub type Four = float32x4_t;
+        #[inline(always)]
+        pub fn zero() -> Four {
+            splat(0.0)
+        }
+        #[inline(always)]
+        pub fn splat(w: f32) -> Four {
+            // SAFETY: every target of Rust's for AArch64 with floats has NEON.
+            unsafe { vdupq_n_f32(w) }
+        }
+        #[inline(always)]
+        pub fn fma(a: Four, b: Four, sum: Four) -> Four {
+            // SAFETY: as above.
+            unsafe { vfmaq_f32(sum, a, b) }
+        }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    mod target {
+        pub type Four = [f32; 4];
+        #[inline(always)]
+        pub fn zero() -> Four {
+            [0.0; 4]
+        }
+        #[inline(always)]
+        pub fn splat(w: f32) -> Four {
+            [w; 4]
+        }
+        #[inline(always)]
+        pub fn fma(a: Four, b: Four, sum: Four) -> Four {
+            [0, 1, 2, 3].map(|i| a[i] * b[i] + sum[i])
+        }
+    }
+    pub use target::{fma, splat, zero};
+}
+
+/// Running sums of a channel's outputs about a `shift` near their mean, so that the squares do not cancel.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    pub count: f64,
+    pub shift: f32,
+    pub sum: f64,
+    pub squares: f64,
+}
+
+/// Defines a function once per instruction set from one body that the compiler vectorises for each, and its dispatcher.
+macro_rules! for_each_isa {
+    ($(#[$doc:meta])* $name:ident, $body:ident ( $($arg:ident : $type:ty),* )) => {
+        $(#[$doc])*
+        #[allow(clippy::too_many_arguments)]
+        pub(super) fn $name(isa: Isa, $($arg: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f")]
+            unsafe fn avx512($($arg: $type),*) {
+                $body($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn avx2($($arg: $type),*) {
+                $body($($arg),*)
+            }
+            match isa {
+                // SAFETY: safe code throughout; an `Isa` other than Plain means the processor has the instructions.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => unsafe { avx2($($arg),*) },
+                _ => $body($($arg),*),
+            }
+        }
+    };
+}
+
+/// `max` as the processors have it: one instruction, and a NaN stays one instead of hiding as the floor.
+#[inline(always)]
+fn at_least(v: f32, floor: f32) -> f32 {
+    if v < floor { floor } else { v }
+}
+
+for_each_isa!(
+    /// Writes a strip's sums plus bias to their place in the output, clamped below at 0 with `relu`, and counts them.
+    finish, finish_body(strip: &[f32], out: &mut [f32], bias: f32, relu: bool, sums: Option<&mut Sums>)
+);
+
+#[inline(always)]
+fn finish_body(strip: &[f32], out: &mut [f32], bias: f32, relu: bool, sums: Option<&mut Sums>) {
+    let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+    for (o, s) in out.iter_mut().zip(strip) {
+        *o = at_least(s + bias, floor);
+    }
+    let Some(sums) = sums else { return };
+    if sums.count == 0.0 {
+        sums.shift = out.iter().sum::<f32>() / out.len().max(1) as f32;
+    }
+    moments(out, sums);
+}
+
+/// Adds `values` to the sums, sixteen at a time.
+#[inline(always)]
+fn moments(values: &[f32], sums: &mut Sums) {
+    let (mut s, mut q) = ([0.0f32; 16], [0.0f32; 16]);
+    let (whole, rest) = values.as_chunks::<16>();
+    for v in whole {
+        for i in 0..16 {
+            let d = v[i] - sums.shift;
+            s[i] += d;
+            q[i] += d * d;
+        }
+    }
+    for (i, v) in rest.iter().enumerate() {
+        let d = v - sums.shift;
+        s[i] += d;
+        q[i] += d * d;
+    }
+    sums.count += values.len() as f64;
+    sums.sum += f64::from(s.iter().sum::<f32>());
+    sums.squares += f64::from(q.iter().sum::<f32>());
+}
+
+/// What happens to an input value on its way in: `value * scale + shift`, then optionally clamped below at 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnTheWay {
+    pub scale: f32,
+    pub shift: f32,
+    pub relu: bool,
+}
+
+impl OnTheWay {
+    /// One value's way in.
+    pub(crate) fn apply(self, v: f32) -> f32 {
+        at_least(v * self.scale + self.shift, if self.relu { 0.0 } else { f32::NEG_INFINITY })
+    }
+}
+
+for_each_isa!(
+    /// `to = a[0], b[0], a[1], b[1] ...`
+    weave, weave_body(a: &[f32], b: &[f32], to: &mut [f32])
+);
+
+#[inline(always)]
+fn weave_body(a: &[f32], b: &[f32], to: &mut [f32]) {
+    for ((t, a), b) in to.chunks_exact_mut(2).zip(a).zip(b) {
+        t[0] = *a;
+        t[1] = *b;
+    }
+}
+
+for_each_isa!(
+    /// Copies every `step`-th value of `from` (starting with its first) to `to`, changed as `on_the_way` says.
+    gather, gather_body(from: &[f32], step: usize, to: &mut [f32], on_the_way: Option<OnTheWay>)
+);
+
+#[inline(always)]
+fn gather_body(from: &[f32], step: usize, to: &mut [f32], on_the_way: Option<OnTheWay>) {
+    match (step, on_the_way) {
+        (1, None) => to.copy_from_slice(&from[..to.len()]),
+        (2, None) => {
+            for (t, f) in to.iter_mut().zip(from.chunks(2)) {
+                *t = f[0];
+            }
+        }
+        (_, None) => {
+            for (t, f) in to.iter_mut().zip(from.iter().step_by(step)) {
+                *t = *f;
+            }
+        }
+        (1, Some(OnTheWay { scale, shift, relu })) => {
+            let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+            for (t, f) in to.iter_mut().zip(from) {
+                *t = at_least(f * scale + shift, floor);
+            }
+        }
+        (2, Some(OnTheWay { scale, shift, relu })) => {
+            let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+            for (t, f) in to.iter_mut().zip(from.chunks(2)) {
+                *t = at_least(f[0] * scale + shift, floor);
+            }
+        }
+        (_, Some(OnTheWay { scale, shift, relu })) => {
+            let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+            for (t, f) in to.iter_mut().zip(from.iter().step_by(step)) {
+                *t = at_least(f * scale + shift, floor);
+            }
+        }
+    }
+}
+
+for_each_isa!(
+    /// `to += from * scale + shift`, the addend clamped below at 0 with `relu`.
+    affine_add, affine_add_body(to: &mut [f32], from: &[f32], on_the_way: OnTheWay)
+);
+
+#[inline(always)]
+fn affine_add_body(to: &mut [f32], from: &[f32], OnTheWay { scale, shift, relu }: OnTheWay) {
+    let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+    for (t, f) in to.iter_mut().zip(from) {
+        *t += at_least(f * scale + shift, floor);
+    }
+}
+
+for_each_isa!(
+    /// Applies [`OnTheWay`] in place.
+    affine_in_place, affine_in_place_body(values: &mut [f32], on_the_way: OnTheWay)
+);
+
+#[inline(always)]
+fn affine_in_place_body(values: &mut [f32], OnTheWay { scale, shift, relu }: OnTheWay) {
+    let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+    for v in values {
+        *v = at_least(*v * scale + shift, floor);
+    }
+}
+
+for_each_isa!(
+    /// Adds `values` to the sums; the first values ever added fix the shift.
+    count, count_body(values: &[f32], sums: &mut Sums)
+);
+
+#[inline(always)]
+fn count_body(values: &[f32], sums: &mut Sums) {
+    for part in values.chunks(1024) {
+        if sums.count == 0.0 {
+            sums.shift = part.iter().sum::<f32>() / part.len() as f32;
+        }
+        moments(part, sums);
+    }
+}

@@ -1,0 +1,36 @@
+//! The layers and kernels that candle lacks or is slow at: a convolution with everything around it folded in, instance
+//! normalisation, and the thread between a long computation and whoever waits for it.
+
+mod conv2d;
+mod direct;
+mod instance_norm;
+mod kernel;
+mod plan;
+mod watch;
+
+pub use conv2d::{Conv2d, Options, Padding, reflection_pad};
+pub(crate) use conv2d::{on_cpu, with_slice};
+pub(crate) use direct::Input;
+pub(crate) use instance_norm::apply;
+pub use instance_norm::{ChannelStatistics, EPS, instance_norm};
+pub use kernel::Isa;
+pub(crate) use kernel::OnTheWay;
+pub use watch::{CancelToken, Watch};
+
+/// What can go wrong in a forward pass.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The watch's token was cancelled; nothing was produced.
+    #[error("the computation was cancelled")]
+    Cancelled,
+    /// Shapes, types or devices that do not belong together.
+    #[error("the network and its input do not fit: {0}")]
+    Shape(String),
+    /// A failure inside candle.
+    #[error("the tensor library failed: {0}")]
+    Candle(#[from] candle_core::Error),
+}
+
+/// A result of this room.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,143 @@
+//! How a layer is cut into tiles, and where the columns of a tile's gathered rows come from.
+
+use super::conv2d::Options;
+use super::direct::{Input, Packed};
+use super::kernel::{self, Isa, OnTheWay};
+
+/// Floats of gathered input a task may hold: half of a usual second-level cache.
+const SCRATCH: usize = 112 * 1024;
+/// Tasks to cut a layer into, so that a handful of cores end together. Not the real number of threads: how sums are
+/// split, and so the last bits of a result, must not depend on the machine's cores.
+const TASKS: usize = 24;
+
+/// How a layer is cut: tile size and the shape of a gathered row.
+pub(super) struct Plan {
+    pub(super) tile: [usize; 2],
+    pub(super) vectors: usize,
+    /// Distinct rows and column phases that the taps touch, ascending.
+    pub(super) tap_rows: Vec<usize>,
+    pub(super) column_phases: Vec<usize>,
+    /// Floats of one phase of one gathered row.
+    pub(super) row_len: usize,
+    /// Columns of a row that may be read, from the tile's first.
+    reach: usize,
+}
+
+impl Plan {
+    pub(super) fn new(packed: &Packed, isa: Isa, grid: [usize; 2]) -> Plan {
+        let stride = packed.options.stride;
+        let taps = || packed.passes.iter().flat_map(|p| p.taps.iter());
+        let distinct = |values: Vec<usize>| {
+            let mut v = values;
+            v.sort_unstable();
+            v.dedup();
+            v
+        };
+        let tap_rows = distinct(taps().map(|t| t[0]).collect());
+        let column_phases = distinct(taps().map(|t| t[1] % stride).collect());
+        let reach = taps().map(|t| t[1] / stride).max().unwrap_or(0);
+        let widest = packed.passes[0].blocks.iter().map(|b| b.len).max().unwrap_or(1);
+        let (lanes, vectors) = (isa.lanes(), isa.vectors(widest));
+        let unit = lanes * vectors;
+        let row_len = |w: usize| w.next_multiple_of(lanes) + reach;
+        let gathered_rows = |rows: usize| {
+            let span = tap_rows.last().map_or(0, |l| l + 1);
+            ((rows - 1) * stride + span).min(rows * tap_rows.len())
+        };
+        let floats = |t: [usize; 2]| packed.shape[1] * gathered_rows(t[0]) * row_len(t[1]) * column_phases.len();
+        let halve = |w: usize| (w / 2).next_multiple_of(unit);
+        let mut tile = [grid[0].clamp(1, 16), grid[1].max(1)];
+        while floats(tile) > SCRATCH {
+            if tile[0] > 8 || (tile[0] > 1 && tile[1] <= 2 * unit) {
+                tile[0] = tile[0].div_ceil(2);
+            } else if tile[1] > 2 * unit {
+                tile[1] = halve(tile[1]);
+            } else {
+                break;
+            }
+        }
+        while grid[0].div_ceil(tile[0]) * grid[1].div_ceil(tile[1]) < TASKS && tile[0] > 2 {
+            tile[0] = tile[0].div_ceil(2);
+        }
+        Plan { vectors, row_len: row_len(tile[1]), tile, tap_rows, column_phases, reach }
+    }
+
+    pub(super) fn tasks(&self, packed: &Packed, batch: usize, grid: [usize; 2]) -> Vec<Task> {
+        let tiles = batch * grid[0].div_ceil(self.tile[0]) * grid[1].div_ceil(self.tile[1]);
+        // A small picture with many channels has few tiles: then its channels are spread as well.
+        let blocks = packed.passes[0].blocks.len();
+        let share = blocks.div_ceil(TASKS.div_ceil(tiles.max(1)).min(blocks)).max(1);
+        let mut tasks = Vec::new();
+        for image in 0..batch {
+            for y in (0..grid[0]).step_by(self.tile[0]) {
+                for x in (0..grid[1]).step_by(self.tile[1]) {
+                    for b in (0..blocks).step_by(share) {
+                        tasks.push(Task {
+                            image,
+                            rows: y..(y + self.tile[0]).min(grid[0]),
+                            columns: x..(x + self.tile[1]).min(grid[1]),
+                            blocks: b..(b + share).min(blocks),
+                        });
+                    }
+                }
+            }
+        }
+        tasks
+    }
+}
+
+/// A tile of the output (of the input, when phased) and the blocks of channels to compute for it.
+pub(super) struct Task {
+    pub(super) image: usize,
+    pub(super) rows: std::ops::Range<usize>,
+    pub(super) columns: std::ops::Range<usize>,
+    pub(super) blocks: std::ops::Range<usize>,
+}
+
+/// Where the columns of one phase of a gathered row come from.
+pub(super) struct Columns {
+    /// Source column of each; `None` is a padding zero.
+    map: Vec<Option<usize>>,
+    /// The stretch of `map` that is every `step`-th column in order.
+    run: std::ops::Range<usize>,
+    step: usize,
+}
+
+impl Columns {
+    pub(super) fn new(packed: &Packed, plan: &Plan, task: &Task, input: &Input<'_>, phase: usize) -> Columns {
+        let Options { stride, padding, upsample, .. } = packed.options;
+        let width = input.shape[3];
+        let padded = |i: usize| (task.columns.start + i) * stride + phase;
+        let n = task.columns.len() + plan.reach;
+        let map: Vec<_> = (0..n).map(|i| packed.source(padded(i), width)).collect();
+        let inside = |i: usize| (padding..padding + width).contains(&padded(i));
+        let run = if upsample && !packed.phased {
+            0..0
+        } else {
+            let first = (0..n).find(|i| inside(*i)).unwrap_or(n);
+            first..(first..n).find(|i| !inside(*i)).unwrap_or(n)
+        };
+        Columns { map, run, step: stride }
+    }
+
+    pub(super) fn copy(&self, isa: Isa, row: &[f32], to: &mut [f32], on_the_way: Option<OnTheWay>) {
+        let n = self.map.len();
+        for i in (0..self.run.start).chain(self.run.end..n) {
+            let value = |v: f32| on_the_way.map_or(v, |o| o.apply(v));
+            to[i] = self.map[i].map_or(0.0, |x| value(row[x]));
+        }
+        if let Some(Some(first)) = self.map.get(self.run.start).filter(|_| !self.run.is_empty()) {
+            kernel::gather(isa, &row[*first..], self.step, &mut to[self.run.clone()], on_the_way);
+        }
+    }
+}
+
+/// The strips that `n` pixels are computed in, as `(first pixel, vectors)`, of nearly equal width.
+pub(super) fn strips(n: usize, lanes: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let vectors = n.div_ceil(lanes);
+    let count = vectors.div_ceil(most).max(1);
+    (0..count).map(move |i| {
+        let (from, to) = (i * vectors / count, (i + 1) * vectors / count);
+        (from * lanes, to - from)
+    })
+}
