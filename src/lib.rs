@@ -4,3 +4,4 @@
 
 pub mod imaging; // pictures in and out of files: decode, orientation, colour, alpha, resize, save safely
 pub mod nn; // the layers and kernels candle lacks or is slow at
+pub mod models; // architectures, one file per paper

@@ -1,0 +1,350 @@
+//! Numbers against references: our kernels against candle's, networks against the field's own outputs.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use lucida::models::transformer_net::Config;
+use lucida::models::{Statistics, TransformerNet};
+use lucida::nn::{self, ChannelStatistics, Conv2d, Isa, Options, Padding, Watch, reflection_pad};
+use proptest::prelude::*;
+
+/// Reproducible values in -1..1.
+fn noise(shape: &[usize], seed: u64) -> Tensor {
+    let mut s = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        s ^= s << 13;
+        s ^= s >> 7;
+        s ^= s << 17;
+        (s >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| next()).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+fn values(x: &Tensor) -> Vec<f32> {
+    x.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Largest difference over the largest expected magnitude.
+fn relative(got: &Tensor, expected: &Tensor) -> f32 {
+    assert_eq!(got.dims(), expected.dims());
+    let (g, e) = (values(got), values(expected));
+    let largest = e.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
+    g.iter().zip(&e).fold(0.0f32, |m, (g, e)| m.max((g - e).abs())) / largest
+}
+
+/// The same convolution from candle's operations.
+fn candle_conv(x: &Tensor, w: &Tensor, bias: &Tensor, o: Options) -> Tensor {
+    let (_, _, h, wd) = x.dims4().unwrap();
+    let x = if o.upsample { x.upsample_nearest2d(2 * h, 2 * wd).unwrap() } else { x.clone() };
+    let y = match o.mode {
+        Padding::Zero => x.conv2d(w, o.padding, o.stride, o.dilation, o.groups).unwrap(),
+        Padding::Reflect => {
+            reflection_pad(&x, o.padding).unwrap().conv2d(w, 0, o.stride, o.dilation, o.groups).unwrap()
+        }
+    };
+    let y = y.broadcast_add(&bias.reshape((1, (), 1, 1)).unwrap()).unwrap();
+    if o.relu { y.relu().unwrap() } else { y }
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    batch: usize,
+    ins: usize,
+    outs: usize,
+    kernel: [usize; 2],
+    size: [usize; 2],
+    options: Options,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let channels = (1usize..=3, 1usize..=9, 1usize..=19, 1usize..=2);
+    let window = (1usize..=5, 1usize..=5, 1usize..=3, 1usize..=3, 0usize..=4);
+    let size = (1usize..=40, prop_oneof![1usize..=40, 90usize..=230]);
+    (channels, window, size, any::<[bool; 3]>(), any::<bool>()).prop_filter_map(
+        "the kernel does not fit",
+        |(
+            (groups, ins, outs, batch),
+            (kh, kw, stride, dilation, padding),
+            (h, w),
+            [reflect, upsample, relu],
+            usual,
+        )| {
+            // Half of the cases are what networks are made of, above all the phased upsampling one.
+            let (kh, kw, dilation, padding) = if usual { (3, 3, 1, 1) } else { (kh, kw, dilation, padding) };
+            let stride = if usual && upsample { 1 } else { stride };
+            let mode = if reflect { Padding::Reflect } else { Padding::Zero };
+            let options = Options { stride, dilation, groups, padding, mode, upsample, relu };
+            let fits = |n: usize, k: usize| {
+                let n = if upsample { 2 * n } else { n };
+                n + 2 * padding > (k - 1) * dilation && (!reflect || padding < n)
+            };
+            (fits(h, kh) && fits(w, kw)).then_some(Case {
+                batch,
+                ins: ins * groups,
+                outs: outs * groups,
+                kernel: [kh, kw],
+                size: [h, w],
+                options,
+            })
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolution_agrees_with_candle(case in cases(), seed in any::<u64>()) {
+        let Case { batch, ins, outs, kernel: [kh, kw], size: [h, w], options } = case;
+        let x = noise(&[batch, ins, h, w], seed);
+        let weight = noise(&[outs, ins / options.groups, kh, kw], seed ^ 1);
+        let bias = noise(&[outs], seed ^ 2);
+        let expected = candle_conv(&x, &weight, &bias, options);
+        for isa in Isa::available() {
+            let conv = Conv2d::with_isa(&weight, Some(&bias), options, isa).unwrap();
+            let got = conv.forward(&x, &Watch::silent()).unwrap();
+            let off = relative(&got, &expected);
+            prop_assert!(off < 1e-4, "{isa:?} is off by {off}");
+        }
+    }
+
+    #[test]
+    fn instance_norm_agrees_with_double_precision(
+        b in 1usize..=2, c in 1usize..=5, h in 1usize..=30, w in 1usize..=80,
+        offset in -1000f64..1000.0, relu in any::<bool>(), add in any::<bool>(), seed in any::<u64>()
+    ) {
+        let x = (noise(&[b, c, h, w], seed) + offset).unwrap();
+        let residual = noise(&[b, c, h, w], seed ^ 3);
+        let (scale, shift) = (values(&noise(&[c], seed ^ 1)), values(&noise(&[c], seed ^ 2)));
+        let got = nn::instance_norm(&x, &scale, &shift, relu, add.then_some(&residual), None, &Watch::silent()).unwrap();
+        let (given, residual, n) = (values(&x), values(&residual), h * w);
+        for (plane, got) in values(&got).chunks(n).enumerate() {
+            let v: Vec<f64> = given[plane * n..][..n].iter().map(|v| f64::from(*v)).collect();
+            let mean = v.iter().sum::<f64>() / n as f64;
+            let variance = v.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64;
+            for (i, got) in got.iter().enumerate() {
+                let y = (v[i] - mean) / (variance + 1e-5).sqrt() * f64::from(scale[plane % c]) + f64::from(shift[plane % c]);
+                let y = if relu { y.max(0.0) } else { y };
+                let y = if add { y + f64::from(residual[plane * n + i]) } else { y };
+                // f32 values near 1000 are 6e-5 apart; with a variance near 0 nothing less than that can be told.
+                let grain = (offset.abs() + 1.0) * 4e-7 / (variance + 1e-5).sqrt();
+                prop_assert!((f64::from(*got) - y).abs() < 1e-4 + grain, "{got} for {y}");
+            }
+        }
+    }
+}
+
+#[test]
+fn statistics_gathered_by_a_convolution_are_those_of_its_output() {
+    // Through the public door: a measured norm of a convolved picture equals one over candle's own output.
+    let x = noise(&[2, 3, 75, 131], 5);
+    let (weight, bias) = (noise(&[16, 3, 9, 9], 6), noise(&[16], 7));
+    let options = Options { padding: 4, mode: Padding::Reflect, ..Options::default() };
+    let y = Conv2d::new(&weight, Some(&bias), options).unwrap().forward(&x, &Watch::silent()).unwrap();
+    let got = ChannelStatistics::measure(&y).unwrap();
+    let expected = ChannelStatistics::measure(&candle_conv(&x, &weight, &bias, options)).unwrap();
+    for (a, b) in got.mean.iter().zip(&expected.mean).chain(got.variance.iter().zip(&expected.variance)) {
+        assert!((a - b).abs() < 1e-3 * b.abs().max(1.0), "{a} for {b}");
+    }
+}
+
+#[test]
+fn impossible_convolutions_are_refused_in_words() {
+    let weight = noise(&[4, 3, 9, 9], 1);
+    let options = Options { padding: 4, mode: Padding::Reflect, ..Options::default() };
+    let conv = Conv2d::new(&weight, None, options).unwrap();
+    for shape in [[1, 3, 4, 20], [1, 2, 20, 20], [1, 3, 0, 20]] {
+        let error = conv.forward(&noise(&shape, 1), &Watch::silent()).unwrap_err();
+        assert!(matches!(error, nn::Error::Shape(_)), "{error}");
+    }
+    assert!(Conv2d::new(&weight, None, Options { groups: 3, ..options }).is_err());
+    assert!(Conv2d::new(&weight, Some(&noise(&[5], 1)), options).is_err());
+}
+
+#[test]
+fn a_cancelled_convolution_stops() {
+    let token = nn::CancelToken::default();
+    let silence = |_: f32| {};
+    let watch = Watch::new(token.clone(), &silence);
+    let conv = Conv2d::new(&noise(&[64, 64, 3, 3], 1), None, Options::default()).unwrap();
+    let x = noise(&[1, 64, 1024, 1024], 2);
+    let began = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        token.cancel();
+        std::time::Instant::now()
+    });
+    let result = conv.forward(&x, &watch);
+    let late = began.join().unwrap().elapsed();
+    assert!(matches!(result, Err(nn::Error::Cancelled)));
+    assert!(late.as_millis() < 300, "{late:?}");
+}
+
+/// `cargo test --test numbers layers -- --ignored --nocapture`: each layer of the style network at a megapixel.
+#[test]
+#[ignore = "prints times, asserts nothing"]
+fn layers() {
+    let up = Options { padding: 1, mode: Padding::Reflect, upsample: true, ..Options::default() };
+    let same = Options { padding: 1, mode: Padding::Reflect, ..Options::default() };
+    let nine = Options { padding: 4, ..same };
+    let down = Options { stride: 2, ..same };
+    let atrous = Options { padding: 4, dilation: 4, ..Options::default() };
+    let depthwise = Options { padding: 1, groups: 96, ..Options::default() };
+    let rows = [
+        ("9x9 3->16", 3, 16, 9, 1024, nine),
+        ("3x3 s2 16->32", 16, 32, 3, 1024, down),
+        ("3x3 s2 32->64", 32, 64, 3, 512, down),
+        ("3x3 64->64", 64, 64, 3, 256, same),
+        ("up 3x3 64->32", 64, 32, 3, 256, up),
+        ("up 3x3 32->16", 32, 16, 3, 512, up),
+        ("9x9 16->3", 16, 3, 9, 1024, nine),
+        ("3x3 128->128", 128, 128, 3, 256, same),
+        ("1x1 256->256", 256, 256, 1, 128, Options::default()),
+        ("3x3 256 atrous 4", 256, 256, 3, 64, atrous),
+        ("3x3 depthwise 96", 96, 96, 3, 128, depthwise),
+    ];
+    for (name, i, o, k, n, options) in rows {
+        let (weight, x) = (noise(&[o, i / options.groups, k, k], 1), noise(&[1, i, n, n], 2));
+        let began = std::time::Instant::now();
+        candle_conv(&x, &weight, &Tensor::zeros(o, DType::F32, &Device::Cpu).unwrap(), options);
+        println!("{name:15} candle  {:7.1} ms", began.elapsed().as_secs_f64() * 1e3);
+        for isa in Isa::available() {
+            let conv = Conv2d::with_isa(&weight, None, options, isa).unwrap();
+            let mut times: Vec<f64> = (0..11)
+                .map(|_| {
+                    let began = std::time::Instant::now();
+                    conv.forward(&x, &Watch::silent()).unwrap();
+                    began.elapsed().as_secs_f64()
+                })
+                .collect();
+            times.sort_by(f64::total_cmp);
+            let flops = conv.flops([1, i, n, n]);
+            println!("{name:15} {isa:7?} {:7.1} ms {:6.1} GFLOP/s", times[0] * 1e3, flops / times[0] / 1e9);
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------- the style network
+
+/// The folder of reference outputs, where this machine has it.
+fn oracles() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join("oracles");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("SKIPPED: no reference outputs at {}; set LUCIDA_SHARED", folder.display());
+    None
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    values(a).iter().zip(values(b)).fold(0.0, |m, (a, b)| m.max((a - b).abs()))
+}
+
+#[test]
+fn transformer_net_agrees_with_pytorch_examples() {
+    let Some(folder) = oracles() else { return };
+    for name in ["fns_transformer", "fns_transformer_obsolete"] {
+        // The second is in the container from before PyTorch 1.6, with running statistics that must not be used.
+        let tensors = lucida::zoo::read_tensors(&folder.join(format!("{name}.pth"))).unwrap();
+        let net = network(tensors);
+        let io = lucida::zoo::read_tensors(&folder.join(format!("{name}.io.safetensors"))).unwrap();
+        for suffix in ["", "_2"] {
+            let Some(x) = io.get(&format!("input{suffix}")) else {
+                continue;
+            };
+            let y = net.forward(x, &[1.0], Statistics::Compute, &Watch::silent()).unwrap();
+            let off = largest_difference(&y, &io[&format!("output{suffix}")]);
+            println!("{name}{suffix}: off by {off}");
+            assert!(off <= 0.03, "{name}{suffix} is off by {off}");
+        }
+    }
+}
+
+fn network(tensors: HashMap<String, Tensor>) -> TransformerNet {
+    let config = Config::from_tensors(&tensors).unwrap();
+    TransformerNet::new(config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)).unwrap()
+}
+
+fn random_network(styles: usize) -> HashMap<String, Tensor> {
+    TransformerNet::random(&Config { widths: [8, 12, 20], residuals: 5, styles: Some(styles) }).unwrap()
+}
+
+/// The same network written down from candle's operations, without any of our kernels.
+fn slow_network(t: &HashMap<String, Tensor>, x: &Tensor, mix: &[f32]) -> Tensor {
+    let conv = |name: &str, x: &Tensor, stride: usize, upsample: bool| {
+        let (w, b) = (&t[&format!("{name}.conv2d.weight")], &t[&format!("{name}.conv2d.bias")]);
+        let padding = w.dims()[2] / 2;
+        candle_conv(x, w, b, Options { stride, padding, mode: Padding::Reflect, upsample, ..Options::default() })
+    };
+    let mix = Tensor::new(mix, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+    let norm = |name: &str, x: Tensor| {
+        let row = |n: &str| mix.matmul(&t[&format!("{name}.{n}")]).unwrap().reshape((1, (), 1, 1)).unwrap();
+        let mean = x.mean_keepdim((2, 3)).unwrap();
+        let d = x.broadcast_sub(&mean).unwrap();
+        let root = (d.sqr().unwrap().mean_keepdim((2, 3)).unwrap() + 1e-5).unwrap().sqrt().unwrap();
+        let d = d.broadcast_div(&root).unwrap();
+        d.broadcast_mul(&row("weight")).unwrap().broadcast_add(&row("bias")).unwrap()
+    };
+    let mut y = x.clone();
+    for (i, stride) in [(1, 1), (2, 2), (3, 2)] {
+        y = norm(&format!("in{i}"), conv(&format!("conv{i}"), &y, stride, false)).relu().unwrap();
+    }
+    for i in 1..=5 {
+        let z = norm(&format!("res{i}.in1"), conv(&format!("res{i}.conv1"), &y, 1, false)).relu().unwrap();
+        y = (y + norm(&format!("res{i}.in2"), conv(&format!("res{i}.conv2"), &z, 1, false))).unwrap();
+    }
+    y = norm("in4", conv("deconv1", &y, 1, true)).relu().unwrap();
+    y = norm("in5", conv("deconv2", &y, 1, true)).relu().unwrap();
+    conv("deconv3", &y, 1, false)
+}
+
+#[test]
+fn the_fused_network_is_the_network() {
+    let tensors = random_network(3);
+    let net = network(tensors.clone());
+    for (batch, h, w) in [(1, 64, 48), (2, 37, 90), (1, 5, 5), (1, 6, 131)] {
+        let x = noise(&[batch, 3, h, w], 9).affine(127.0, 127.0).unwrap();
+        for mix in [[1.0, 0.0, 0.0], [0.2, 0.5, 0.3]] {
+            let mut record = Vec::new();
+            let y = net.forward(&x, &mix, Statistics::Record(&mut record), &Watch::silent()).unwrap();
+            let off = relative(&y, &slow_network(&tensors, &x, &mix));
+            assert!(off < 1e-4, "{batch} x {h} x {w}: off by {off}");
+            let again = net.forward(&x, &mix, Statistics::Replay(&record), &Watch::silent()).unwrap();
+            assert!(relative(&again, &y) < 1e-5, "replayed statistics change the result");
+        }
+    }
+    let x = noise(&[1, 3, 16, 16], 1);
+    assert!(net.forward(&x, &[1.0], Statistics::Compute, &Watch::silent()).is_err(), "a mix of the wrong length");
+    let short = net.forward(&x, &[1.0, 0.0, 0.0], Statistics::Replay(&[]), &Watch::silent());
+    assert!(short.is_err(), "statistics of another network");
+    let tiny = noise(&[1, 3, 4, 16], 1);
+    assert!(net.forward(&tiny, &[1.0, 0.0, 0.0], Statistics::Compute, &Watch::silent()).is_err());
+}
+
+/// `cargo test --test numbers passes -- --ignored --nocapture`: whole passes, times and memory.
+#[test]
+#[ignore = "prints times, asserts nothing"]
+fn passes() {
+    let painters = network(TransformerNet::random(&Config { styles: None, ..Config::johnson(16) }).unwrap());
+    let sizes = std::env::var("SIZES").unwrap_or_else(|_| "512,1024,2048".to_owned());
+    for n in sizes.split(',').map(|n| n.parse::<usize>().unwrap()) {
+        let x = noise(&[1, 3, n, n], 2);
+        let mut times: Vec<f64> = (0..if n > 1024 { 2 } else { 5 })
+            .map(|_| {
+                let began = std::time::Instant::now();
+                painters.forward(&x, &[1.0], Statistics::Compute, &Watch::silent()).unwrap();
+                began.elapsed().as_secs_f64()
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        println!("width 16 @ {n}: {:.3} s at best, {:.3} s median", times[0], times[times.len() / 2]);
+    }
+    for n in sizes.split(',').map(|n| n.parse::<usize>().unwrap()) {
+        println!("{:?}", lucida::tasks::bench("johnson", n, 2, 3).unwrap());
+    }
+}
