@@ -5,3 +5,4 @@
 pub mod imaging; // pictures in and out of files: decode, orientation, colour, alpha, resize, save safely
 pub mod nn; // the layers and kernels candle lacks or is slow at
 pub mod models; // architectures, one file per paper
+pub mod zoo; // which weights exist, their cards, loading them

@@ -1,0 +1,147 @@
+//! Which weights exist, their cards, and how they are read. A model is one folder in `assets/models`: release builds
+//! carry its card and weights inside the program, debug builds read the weights from the source tree.
+
+mod card;
+mod checkpoint;
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+pub use card::{Card, LossRow, StyleCard, Task, Training};
+pub use checkpoint::read_tensors;
+
+/// What can go wrong with weights.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ZooError {
+    /// No model has this id.
+    #[error("there is no model called {id:?}; known are {known}")]
+    UnknownModel {
+        /// As asked for.
+        id: String,
+        /// What could have been asked for, joined by commas.
+        known: String,
+    },
+    /// A file could not be read.
+    #[error("{} could not be read: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is no checkpoint, or a damaged one.
+    #[error("{name} is not a readable checkpoint: {reason}")]
+    Damaged {
+        /// The file's or the model's name.
+        name: String,
+        /// What the reader stumbled over.
+        reason: String,
+    },
+}
+
+/// A model that ships with the program.
+struct Shipped {
+    id: &'static str,
+    card: &'static str,
+    #[cfg(not(debug_assertions))]
+    weights: &'static [u8],
+}
+
+macro_rules! shipped {
+    ($($id:literal),+) => {
+        &[$(Shipped {
+            id: $id,
+            card: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/models/", $id, "/card.toml")),
+            #[cfg(not(debug_assertions))]
+            weights: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/models/", $id, "/model.safetensors")),
+        }),+]
+    };
+}
+
+/// A new model is one folder and one entry here.
+const SHIPPED: &[Shipped] = shipped!["style-painters"];
+
+/// The cards of all models at hand, in the order they are shown.
+pub fn models() -> &'static [Card] {
+    static MODELS: OnceLock<Vec<Card>> = OnceLock::new();
+    MODELS.get_or_init(|| {
+        let read = |s: &Shipped| match Card::parse(s.card) {
+            Ok(card) => Some(Card { bytes: weights_len(s), ..card }),
+            Err(error) => {
+                log::error!("the card of {} cannot be read and the model is left out: {error}", s.id);
+                None
+            }
+        };
+        SHIPPED.iter().filter_map(read).collect()
+    })
+}
+
+/// The card of one model.
+pub fn card(id: &str) -> Option<&'static Card> {
+    models().iter().find(|c| c.id == id)
+}
+
+/// The card of one model as it was written (TOML).
+pub fn card_text(id: &str) -> Option<&'static str> {
+    SHIPPED.iter().find(|s| s.id == id).map(|s| s.card)
+}
+
+/// The weights of one model, safetensors.
+///
+/// # Errors
+/// [`ZooError::UnknownModel`]; in debug builds also [`ZooError::Read`] when the source tree has no weights.
+pub fn weights(id: &str) -> Result<Cow<'static, [u8]>, ZooError> {
+    let known = || SHIPPED.iter().map(|s| s.id).collect::<Vec<_>>().join(", ");
+    let shipped = SHIPPED.iter().find(|s| s.id == id);
+    let shipped = shipped.ok_or_else(|| ZooError::UnknownModel { id: id.to_owned(), known: known() })?;
+    weights_of(shipped)
+}
+
+#[cfg(not(debug_assertions))]
+fn weights_of(shipped: &Shipped) -> Result<Cow<'static, [u8]>, ZooError> {
+    Ok(Cow::Borrowed(shipped.weights))
+}
+
+#[cfg(not(debug_assertions))]
+fn weights_len(shipped: &Shipped) -> u64 {
+    shipped.weights.len() as u64
+}
+
+#[cfg(debug_assertions)]
+fn weights_path(shipped: &Shipped) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "assets/models", shipped.id, "model.safetensors"].iter().collect()
+}
+
+#[cfg(debug_assertions)]
+fn weights_of(shipped: &Shipped) -> Result<Cow<'static, [u8]>, ZooError> {
+    let path = weights_path(shipped);
+    std::fs::read(&path).map(Cow::Owned).map_err(|source| ZooError::Read { path, source })
+}
+
+#[cfg(debug_assertions)]
+fn weights_len(shipped: &Shipped) -> u64 {
+    std::fs::metadata(weights_path(shipped)).map_or(0, |m| m.len())
+}
+
+/// The paintings behind the styles: style id and a small JPEG, to show while (and beside what) a style is computed.
+pub fn paintings() -> &'static [(&'static str, &'static [u8])] {
+    macro_rules! paintings {
+        ($($id:literal),* $(,)?) => {
+            &[$(($id, include_bytes!(concat!("../../assets/styles/", $id, ".jpg")))),*]
+        };
+    }
+    paintings![
+        "hokusai-great-wave",
+        "van-gogh-auvers",
+        "kandinsky-composition-viii",
+        "hiroshige-mackerel",
+        "hokusai-poppies",
+        "cassatt-summertime",
+        "hokusai-ejiri",
+        "arcimboldo-spring",
+        "hiroshige-benzaiten-shrine",
+        "bruegel-harvesters",
+    ]
+}
