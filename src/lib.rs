@@ -6,3 +6,4 @@ pub mod imaging; // pictures in and out of files: decode, orientation, colour, a
 pub mod nn; // the layers and kernels candle lacks or is slow at
 pub mod models; // architectures, one file per paper
 pub mod zoo; // which weights exist, their cards, loading them
+pub mod tasks; // what a person picks: parameters in, a typed outcome out

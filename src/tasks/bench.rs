@@ -1,0 +1,99 @@
+//! Networks without pictures: how fast one runs, and one's bare output for those who port models.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use serde::Serialize;
+
+use super::TaskError;
+use crate::models::transformer_net::Config;
+use crate::models::{Buffers, Statistics, TransformerNet};
+use crate::nn::Watch;
+use crate::zoo;
+
+/// The networks that [`bench()`] knows.
+pub const NETS: &[&str] = &["johnson"];
+/// The architectures that [`forward`] knows.
+const ARCHITECTURES: &[&str] = &["transformer-net"];
+
+/// What [`bench()`] measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Bench {
+    /// The network.
+    pub net: String,
+    /// Height and width of its input in pixels.
+    pub size: usize,
+    /// Threads it ran on.
+    pub threads: usize,
+    /// Median seconds of a forward pass.
+    pub median_s: f64,
+    /// Passes timed, one more before them not counted.
+    pub runs: usize,
+    /// The process's largest resident set so far in MiB; 0 where the system does not tell.
+    pub peak_rss_mb: u64,
+}
+
+/// Times the forward pass of `net` with random weights over a `size` x `size` picture.
+///
+/// # Errors
+/// [`TaskError::UnknownNet`], [`TaskError::Threads`], and [`TaskError::Network`] for a size too small.
+pub fn bench(net: &str, size: usize, threads: usize, runs: usize) -> Result<Bench, TaskError> {
+    if !NETS.contains(&net) {
+        return Err(TaskError::UnknownNet { net: net.to_owned(), known: NETS.join(", ") });
+    }
+    let config = Config::johnson(32);
+    let weights = VarBuilder::from_tensors(TransformerNet::random(&config)?, DType::F32, &Device::Cpu);
+    let model = TransformerNet::new(config, weights)?;
+    let values: Vec<f32> = (0..3 * size * size).map(|i| (i * 7919 % 256) as f32).collect();
+    let x = Tensor::from_vec(values, (1, 3, size, size), &Device::Cpu)?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+    let pool = pool.map_err(|e| TaskError::Threads(e.to_string()))?;
+    let runs = runs.max(1);
+    let mut buffers = Buffers::default();
+    let mut seconds = Vec::with_capacity(runs + 1);
+    for _ in 0..=runs {
+        let began = Instant::now();
+        pool.install(|| model.forward_with(&x, &[1.0], Statistics::Compute, &Watch::silent(), &mut buffers))?;
+        seconds.push(began.elapsed().as_secs_f64());
+    }
+    let timed = &mut seconds[1..];
+    timed.sort_by(f64::total_cmp);
+    let median_s = (timed[(runs - 1) / 2] + timed[runs / 2]) / 2.0;
+    Ok(Bench { net: net.to_owned(), size, threads: threads.max(1), median_s, runs, peak_rss_mb: peak_rss_mb() })
+}
+
+fn peak_rss_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kb| kb / 1024)
+}
+
+/// Runs the network of `arch` with the checkpoint `weights` on the tensor `input` of the safetensors file at `input`,
+/// without any pre- or post-processing. Returns its outputs by name; the main one is `output`.
+///
+/// A network with several styles gives the one its first row holds.
+///
+/// # Errors
+/// [`TaskError::UnknownNet`], [`TaskError::Zoo`] for an unreadable file, [`TaskError::Tensors`] for one without `input`,
+/// [`TaskError::Network`] when weights and input do not fit.
+pub fn forward(arch: &str, weights: &Path, input: &Path) -> Result<HashMap<String, Tensor>, TaskError> {
+    if !ARCHITECTURES.contains(&arch) {
+        return Err(TaskError::UnknownNet { net: arch.to_owned(), known: ARCHITECTURES.join(", ") });
+    }
+    let tensors = zoo::read_tensors(weights)?;
+    let config = Config::from_tensors(&tensors)?;
+    let mut mix = vec![0.0; config.styles.unwrap_or(1)];
+    if let Some(first) = mix.first_mut() {
+        *first = 1.0;
+    }
+    let model = TransformerNet::new(config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))?;
+    let x = zoo::read_tensors(input)?.remove("input").ok_or_else(|| TaskError::Tensors {
+        name: input.display().to_string(),
+        reason: "it holds no tensor called \"input\"".to_owned(),
+    })?;
+    let output = model.forward(&x.to_dtype(DType::F32)?, &mix, Statistics::Compute, &Watch::silent())?;
+    Ok(HashMap::from([("output".to_owned(), output)]))
+}

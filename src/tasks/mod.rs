@@ -1,0 +1,86 @@
+//! What a person picks: parameters and a picture in, a typed outcome out. No windows here, and no files but weights.
+
+mod bench;
+pub mod style;
+mod tiles;
+
+pub use bench::{Bench, NETS, bench, forward};
+pub use style::{IDENTITY, MODEL, Outcome, Params, Stylizer};
+
+use crate::imaging::ImagingError;
+use crate::nn;
+use crate::zoo::ZooError;
+
+/// Why a task did not end in an outcome. Each reads as one sentence.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// It was asked to stop.
+    #[error("the task was cancelled")]
+    Cancelled,
+    /// A style that the model does not have.
+    #[error("there is no style called {id:?}; known are {}", known.join(", "))]
+    UnknownStyle {
+        /// As asked for.
+        id: String,
+        /// All there are, those that look most like it first.
+        known: Vec<String>,
+    },
+    /// No style was given, or all with weight 0.
+    #[error("no style is chosen: give at least one a weight above 0")]
+    EmptyMix,
+    /// A weight that means nothing.
+    #[error("the weight of {id} is {weight}, but weights must be 0 or more")]
+    BadWeight {
+        /// Its style.
+        id: String,
+        /// As given.
+        weight: f32,
+    },
+    /// The network produced something that is no number.
+    #[error("the network's result is not a picture; its weights are probably damaged")]
+    NotFinite,
+    /// A name that no benchmark has.
+    #[error("there is no network called {net:?} to run; known are {known}")]
+    UnknownNet {
+        /// As asked for.
+        net: String,
+        /// All there are, joined by commas.
+        known: String,
+    },
+    /// A tensor file that could not be used.
+    #[error("{name} could not be used: {reason}")]
+    Tensors {
+        /// The file.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The threads could not be started.
+    #[error("the threads could not be started: {0}")]
+    Threads(String),
+    /// The weights could not be had.
+    #[error(transparent)]
+    Zoo(#[from] ZooError),
+    /// The picture could not be made.
+    #[error(transparent)]
+    Imaging(#[from] ImagingError),
+    /// The network could not run.
+    #[error(transparent)]
+    Network(nn::Error),
+}
+
+impl From<nn::Error> for TaskError {
+    fn from(error: nn::Error) -> Self {
+        match error {
+            nn::Error::Cancelled => TaskError::Cancelled,
+            other => TaskError::Network(other),
+        }
+    }
+}
+
+impl From<candle_core::Error> for TaskError {
+    fn from(error: candle_core::Error) -> Self {
+        TaskError::Network(error.into())
+    }
+}

@@ -1,0 +1,166 @@
+//! Style transfer: a photo painted in a mix of the styles that one network knows.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+
+use super::TaskError;
+use super::tiles::{Canvas, Source, Tiling, stylise};
+use crate::imaging::Picture;
+use crate::models::TransformerNet;
+use crate::models::transformer_net::Config;
+use crate::nn::Watch;
+use crate::zoo::{self, Card, StyleCard};
+
+/// The id of the model behind the task.
+pub const MODEL: &str = "style-painters";
+/// The style that gives the photo back; mixing towards it weakens the others.
+pub const IDENTITY: &str = "identity";
+
+/// What a person chose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Params {
+    /// Style ids (or [`IDENTITY`]) and their weights, 0 or more; they are scaled to sum 1.
+    pub mix: Vec<(String, f32)>,
+    /// The network works on the picture scaled to this longer side: smaller is faster and makes broader strokes. The
+    /// result has the picture's own size in any case. `None` is the full size.
+    #[serde(default)]
+    pub longer_side: Option<u32>,
+}
+
+/// A stylised picture.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// As large as the input, opaque, sRGB; 16-bit if the input was.
+    pub styled: Picture,
+    /// The id of the model.
+    pub model: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// The style model, loaded. Shared between threads freely; each run has its own memory.
+pub struct Stylizer {
+    net: TransformerNet,
+    styles: Vec<StyleCard>,
+    /// The ids of the norms' rows, in their order.
+    rows: Vec<String>,
+    tiling: Tiling,
+}
+
+impl Stylizer {
+    /// Loads the model that ships with the program (some ten milliseconds).
+    ///
+    /// # Errors
+    /// [`TaskError::Zoo`] when weights or card are missing or damaged, [`TaskError::Network`] when they contradict.
+    pub fn load() -> Result<Stylizer, TaskError> {
+        let styles = zoo::card(MODEL).map(|card: &Card| card.styles.clone()).unwrap_or_default();
+        Stylizer::from_bytes(&zoo::weights(MODEL)?, styles)
+    }
+
+    /// As [`Stylizer::load`] from given safetensors. The metadata entry `styles` names the rows of the norms, joined by
+    /// commas; without it they are `styles` and then the identity.
+    ///
+    /// # Errors
+    /// As [`Stylizer::load`].
+    pub fn from_bytes(bytes: &[u8], styles: Vec<StyleCard>) -> Result<Stylizer, TaskError> {
+        let damaged = |reason: String| zoo::ZooError::Damaged { name: MODEL.to_owned(), reason };
+        let (_, header) = safetensors::SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
+        let named: Option<Vec<String>> =
+            header.metadata().as_ref().and_then(|m| m.get("styles")).map(|s| s.split(',').map(str::to_owned).collect());
+        let from_card = || styles.iter().map(|s| s.id.clone()).chain([IDENTITY.to_owned()]).collect();
+        let rows: Vec<String> = named.unwrap_or_else(from_card);
+        let tensors: HashMap<_, _> = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?;
+        let config = Config::from_tensors(&tensors)?;
+        if config.styles.unwrap_or(1) != rows.len() {
+            let found = config.styles.unwrap_or(1);
+            return Err(damaged(format!("it has {found} styles but names {}", rows.len())).into());
+        }
+        // A gallery shows what the network has, in the card's order and words.
+        let styles = styles.into_iter().filter(|s| rows.contains(&s.id)).collect();
+        let net = TransformerNet::new(config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))?;
+        Ok(Stylizer { net, styles, rows, tiling: Tiling::default() })
+    }
+
+    /// The styles a person can choose from, the identity left out.
+    pub fn styles(&self) -> &[StyleCard] {
+        &self.styles
+    }
+
+    /// Stylises `picture`. Pictures above some 4 megapixels go through the network in tiles, with norms measured once on
+    /// a smaller copy of the whole, so that memory stays bounded and no seams show.
+    ///
+    /// # Errors
+    /// [`TaskError::UnknownStyle`], [`TaskError::EmptyMix`] and [`TaskError::BadWeight`] for parameters that mean
+    /// nothing, [`TaskError::Cancelled`] within 0.3 s of being cancelled, [`TaskError::NotFinite`] in place of a black
+    /// picture, [`TaskError::Imaging`] and [`TaskError::Network`] for what fails below.
+    pub fn run(&self, picture: &Picture, params: &Params, watch: &Watch<'_>) -> Result<Outcome, TaskError> {
+        let began = Instant::now();
+        let mix = self.mix(&params.mix)?;
+        watch.step(0.0)?;
+        let smaller = params.longer_side.map(|side| picture.resized(side.max(1)));
+        let worked_on = smaller.as_ref().unwrap_or(picture);
+        let mut canvas = Canvas::new(worked_on.size(), picture.is_sixteen_bit());
+        stylise(&self.net, &mix, &Source::new(worked_on), &self.tiling, &mut canvas, watch)?;
+        let [width, height] = picture.size();
+        let styled = canvas.into_picture()?.resized_to(width, height);
+        watch.step(1.0)?;
+        Ok(Outcome { styled, model: MODEL.to_owned(), seconds: began.elapsed().as_secs_f64() })
+    }
+
+    /// One weight per row of the norms, summing to 1.
+    fn mix(&self, wanted: &[(String, f32)]) -> Result<Vec<f32>, TaskError> {
+        let mut mix = vec![0.0f32; self.rows.len()];
+        for (id, weight) in wanted {
+            let Some(row) = self.rows.iter().position(|r| r == id) else {
+                let mut known = self.rows.clone();
+                known.sort_by_cached_key(|k| distance(id, k));
+                return Err(TaskError::UnknownStyle { id: id.clone(), known });
+            };
+            if !weight.is_finite() || *weight < 0.0 {
+                return Err(TaskError::BadWeight { id: id.clone(), weight: *weight });
+            }
+            mix[row] += weight;
+        }
+        let sum: f64 = mix.iter().map(|w| f64::from(*w)).sum();
+        if sum <= 0.0 {
+            return Err(TaskError::EmptyMix);
+        }
+        Ok(mix.iter().map(|w| (f64::from(*w) / sum) as f32).collect())
+    }
+}
+
+/// How unlike two ids are: edits from one to the other (Levenshtein 1966), less when one holds the other.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    let b_chars: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b_chars.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b_chars.iter().enumerate() {
+            let changed = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    let edits = row[b_chars.len()];
+    if !a.is_empty() && b.contains(&a) { edits / 8 } else { edits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn the_likeliest_style_is_named_first() {
+        let ids = ["hokusai-great-wave", "hokusai-poppies", "van-gogh-auvers", "identity"];
+        for (typed, meant) in [("hokusai-grate-wave", 0), ("poppies", 1), ("vangogh-auvers", 2), ("Identiy", 3)] {
+            let nearest = ids.iter().min_by_key(|id| distance(typed, id));
+            assert_eq!(nearest, Some(&ids[meant]), "{typed}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The style task as a person meets it: any picture in, the same size out, mixes, progress, cancelling, hidden colours.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::collections::HashMap;
+
+use candle_core::Device;
+use lucida::imaging::Picture;
+use lucida::models::TransformerNet;
+use lucida::models::transformer_net::Config;
+use lucida::nn::{CancelToken, Watch};
+use lucida::tasks::{Params, Stylizer, TaskError};
+use lucida::zoo::StyleCard;
+
+fn weights() -> HashMap<String, candle_core::Tensor> {
+    TransformerNet::random(&Config { widths: [8, 12, 20], residuals: 5, styles: Some(3) }).unwrap()
+}
+
+/// A stylizer over three random styles `a`, `b` and the identity.
+fn stylizer() -> Stylizer {
+    let names = HashMap::from([("styles".to_owned(), "a,b,identity".to_owned())]);
+    let bytes = safetensors::serialize(&weights(), Some(names)).unwrap();
+    let card = |id: &str| StyleCard { id: id.to_owned(), ..StyleCard::default() };
+    Stylizer::from_bytes(&bytes, vec![card("a"), card("b")]).unwrap()
+}
+
+fn only(id: &str) -> Params {
+    Params { mix: vec![(id.to_owned(), 1.0)], longer_side: None }
+}
+
+fn photo(w: u32, h: u32) -> Picture {
+    let pixel = |i: u32| [(i * 37 % 251) as u8, (i / 7 % 256) as u8, (i % 241) as u8, 255];
+    Picture::from_rgba8(w, h, (0..w * h).flat_map(pixel).collect()).unwrap()
+}
+
+#[test]
+fn any_size_comes_back_as_it_was() {
+    let stylizer = stylizer();
+    for (w, h) in [(1, 1), (3, 2), (1, 500), (500, 1), (17, 5), (64, 64), (101, 67)] {
+        for longer_side in [None, Some(40)] {
+            let params = Params { longer_side, ..only("a") };
+            let outcome = stylizer.run(&photo(w, h), &params, &Watch::silent()).unwrap();
+            assert_eq!(outcome.styled.size(), [w, h]);
+            assert!(!outcome.styled.has_alpha());
+        }
+    }
+    let deep = Picture::from_rgba16(20, 30, vec![40_000; 20 * 30 * 4]).unwrap();
+    assert!(stylizer.run(&deep, &only("b"), &Watch::silent()).unwrap().styled.is_sixteen_bit());
+}
+
+#[test]
+fn a_mix_means_its_proportions() {
+    let (stylizer, photo) = (stylizer(), photo(40, 30));
+    let run = |mix: &[(&str, f32)]| {
+        let mix = mix.iter().map(|(id, w)| ((*id).to_owned(), *w)).collect();
+        stylizer.run(&photo, &Params { mix, longer_side: None }, &Watch::silent()).map(|o| o.styled)
+    };
+    let half = run(&[("a", 1.0), ("b", 1.0)]).unwrap();
+    assert_eq!(half, run(&[("a", 0.25), ("b", 0.5), ("a", 0.25)]).unwrap());
+    assert_ne!(half, run(&[("a", 1.0)]).unwrap());
+    assert!(matches!(run(&[]), Err(TaskError::EmptyMix)));
+    assert!(matches!(run(&[("a", 0.0)]), Err(TaskError::EmptyMix)));
+    assert!(matches!(run(&[("a", -1.0)]), Err(TaskError::BadWeight { .. })));
+    assert!(matches!(run(&[("a", f32::NAN)]), Err(TaskError::BadWeight { .. })));
+    let error = run(&[("identiti", 1.0)]).unwrap_err();
+    assert!(matches!(&error, TaskError::UnknownStyle { known, .. } if known[0] == "identity"), "{error}");
+}
+
+#[test]
+fn progress_rises_and_cancelling_stops() {
+    let (stylizer, photo) = (stylizer(), photo(300, 200));
+    let heard = std::cell::RefCell::new(Vec::new());
+    let hear = |done: f32| heard.borrow_mut().push(done);
+    stylizer.run(&photo, &only("a"), &Watch::new(CancelToken::default(), &hear)).unwrap();
+    let heard = heard.into_inner();
+    assert!(heard.len() > 10 && heard.is_sorted() && heard.last() == Some(&1.0), "{heard:?}");
+
+    let token = CancelToken::default();
+    let stop = |done: f32| {
+        if done > 0.4 {
+            token.cancel()
+        }
+    };
+    let stopped = stylizer.run(&photo, &only("a"), &Watch::new(token.clone(), &stop));
+    assert!(matches!(stopped, Err(TaskError::Cancelled)));
+}
+
+#[test]
+fn transparent_colours_stay_hidden() {
+    let with = |hidden: [u8; 3]| {
+        let pixel = |i: u32| {
+            if i % 40 < 20 { [200, 120, 40, 255] } else { [hidden[0], hidden[1], hidden[2], 0] }
+        };
+        Picture::from_rgba8(40, 30, (0..40 * 30).flat_map(pixel).collect()).unwrap()
+    };
+    let run = |p: &Picture| stylizer().run(p, &only("a"), &Watch::silent()).unwrap().styled;
+    assert_eq!(run(&with([0, 255, 0])), run(&with([255, 0, 255])));
+}
+
+#[test]
+fn the_card_and_the_weights_agree() {
+    let card = lucida::zoo::card("style-painters").expect("the card parses");
+    assert_eq!(lucida::zoo::models().len(), 1);
+    assert!(lucida::zoo::card_text(&card.id).unwrap().contains(&card.id));
+    assert!(lucida::zoo::weights("no-such").is_err());
+    let bytes = match lucida::zoo::weights(&card.id) {
+        Ok(bytes) => bytes,
+        Err(error) => return eprintln!("SKIPPED: {error}"),
+    };
+    assert_eq!(card.bytes, bytes.len() as u64);
+    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap();
+    assert_eq!(card.parameters, tensors.values().map(|t| t.elem_count() as u64).sum::<u64>());
+    let began = std::time::Instant::now();
+    let stylizer = Stylizer::load().unwrap();
+    println!("loaded in {:?}", began.elapsed());
+    assert_eq!(stylizer.styles(), card.styles, "a style of the card is not in the weights");
+    stylizer.run(&photo(64, 64), &only("identity"), &Watch::silent()).unwrap();
+}
+
+/// `MEGAPIXELS=12 cargo test --test style large -- --ignored --nocapture`: time and memory of one large picture.
+#[test]
+#[ignore = "prints times, asserts nothing"]
+fn large() {
+    let megapixels: f64 = std::env::var("MEGAPIXELS").map_or(12.0, |m| m.parse().unwrap());
+    let (w, h) = ((megapixels * 4e6 / 3.0).sqrt() as u32, (megapixels * 3e6 / 4.0).sqrt() as u32);
+    let picture = photo(w, h);
+    let stylizer = Stylizer::load().unwrap();
+    let id = &stylizer.styles()[0].id;
+    let outcome = stylizer.run(&picture, &only(id), &Watch::silent()).unwrap();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find(|l| l.starts_with("VmHWM")).unwrap_or_default();
+    println!("{w} x {h}: {:.2} s, {peak}", outcome.seconds);
+
+    // How late does a cancelled run stop?
+    let token = CancelToken::default();
+    let asked = std::cell::Cell::new(None);
+    let later = token.clone();
+    let timer = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        later.cancel();
+        std::time::Instant::now()
+    });
+    let hear = |done: f32| asked.set(Some(done));
+    let stopped = stylizer.run(&picture, &only(id), &Watch::new(token, &hear));
+    println!("cancelled at {:?}: {} ms late", asked.get(), timer.join().unwrap().elapsed().as_millis());
+    assert!(matches!(stopped, Err(TaskError::Cancelled)) || stopped.is_ok());
+}
