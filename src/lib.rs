@@ -7,3 +7,4 @@ pub mod nn; // the layers and kernels candle lacks or is slow at
 pub mod models; // architectures, one file per paper
 pub mod zoo; // which weights exist, their cards, loading them
 pub mod tasks; // what a person picks: parameters in, a typed outcome out
+pub mod gpu; // textures, the composite shader and its CPU twin
