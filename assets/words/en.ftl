@@ -1,0 +1,202 @@
+# Every word of the window, English. Keys are the same in every language; a test holds them to that.
+
+menu-file = File
+menu-edit = Edit
+menu-view = View
+menu-help = Help
+search-commands = Search commands
+close = Close
+cancel = Cancel
+original = Original
+result = Result
+pictures = Pictures
+parameters = parameters
+
+cmd-open = Open pictures…
+cmd-open-tip = Choose one or more pictures to work on.
+cmd-open-folder = Open folder…
+cmd-open-folder-tip = Choose a folder; every picture in it joins the film strip.
+cmd-open-path = Open by path…
+cmd-open-path-tip = Type or paste where a picture or a folder is.
+cmd-open-samples = Open the sample pictures
+cmd-open-samples-tip = Add the three pictures that come with Lucida.
+cmd-paste = Paste picture
+cmd-paste-tip = Take the picture (or the file path) from the clipboard.
+cmd-export = Export picture…
+cmd-export-tip = Save what you see, at the picture's full size.
+cmd-export-all = Export all results…
+cmd-export-all-tip = Save the result of every picture that has one for this style into a folder.
+cmd-copy = Copy result
+cmd-copy-tip = Put what you see on the clipboard, at full size.
+cmd-remove = Remove picture from strip
+cmd-remove-tip = Take the shown picture out of the film strip. The file stays where it is.
+cmd-previous = Previous picture
+cmd-previous-tip = Show the picture to the left in the film strip.
+cmd-next = Next picture
+cmd-next-tip = Show the picture to the right in the film strip.
+cmd-apply-all = Apply style to all pictures
+cmd-apply-all-tip = Queue this style for every picture of the film strip.
+cmd-cancel = Cancel job
+cmd-cancel-tip = Stop the job that is running. Finished results stay.
+cmd-cancel-all = Cancel all jobs
+cmd-cancel-all-tip = Stop the running job and drop all that wait. Finished results stay.
+cmd-undo = Undo
+cmd-undo-tip = Take the last change of style, strength or colours back.
+cmd-redo = Redo
+cmd-redo-tip = Make the change again that was taken back.
+cmd-reset-look = Reset strength, mix and colours
+cmd-reset-look-tip = Full strength, one style, the style's own colours.
+cmd-zoom-fit = Zoom to fit
+cmd-zoom-fit-tip = Show the whole picture.
+cmd-zoom-one = Actual size
+cmd-zoom-one-tip = One picture pixel on one screen pixel.
+cmd-zoom-in = Zoom in
+cmd-zoom-in-tip = Go closer. The mouse wheel goes to the cursor.
+cmd-zoom-out = Zoom out
+cmd-zoom-out-tip = Go farther away.
+cmd-compare-result = Show result
+cmd-compare-result-tip = Show the result alone.
+cmd-compare-split = Compare with a split line
+cmd-compare-split-tip = Original left of the line, result right of it. Drag the line.
+cmd-compare-side = Compare side by side
+cmd-compare-side-tip = Original and result beside each other, moved together.
+cmd-compare-difference = Show difference
+cmd-compare-difference-tip = Show how far each pixel is from the original; black is unchanged.
+cmd-task-style = Style transfer
+cmd-task-style-short = Style
+cmd-task-style-tip = Repaint the picture in the manner of a painting.
+cmd-toggle-inspector = Show inspector
+cmd-toggle-inspector-tip = Show or hide the controls at the right.
+cmd-toggle-strip = Show film strip
+cmd-toggle-strip-tip = Show or hide the pictures and results at the bottom.
+cmd-theme-system = Theme of the system
+cmd-theme-system-tip = Light or dark, as the system is set.
+cmd-theme-light = Light theme
+cmd-theme-light-tip = Dark text on light panels.
+cmd-theme-dark = Dark theme
+cmd-theme-dark-tip = Light text on dark panels.
+cmd-scale-up = Larger interface
+cmd-scale-up-tip = Make text and controls larger.
+cmd-scale-down = Smaller interface
+cmd-scale-down-tip = Make text and controls smaller.
+cmd-scale-reset = Interface at normal size
+cmd-scale-reset-tip = Text and controls as the system has them.
+cmd-reduce-motion = Reduce motion
+cmd-reduce-motion-tip = Panels and menus appear at once, without animation.
+cmd-language-en = English
+cmd-language-en-tip = Show the window in English.
+cmd-language-ko = 한국어 (Korean)
+cmd-language-ko-tip = Show the window in Korean.
+cmd-palette = Search commands…
+cmd-palette-tip = Find any command by its name.
+cmd-about = About Lucida
+cmd-about-short = About
+cmd-about-tip = The version, the models with their terms, and whose work they rest on.
+cmd-quit = Quit
+cmd-quit-tip = Close the window. Pictures and settings are there again at the next start.
+
+palette-hint = Type a command
+palette-none = No command has these words.
+
+invitation = Drop a picture here
+invitation-more = or a whole folder. Lucida repaints it on this computer; nothing leaves it.
+drop-here =
+    { $count ->
+        [one] Drop to open the picture
+       *[other] Drop to open { $count } pictures
+    }
+canvas-label = Canvas with { $name }
+split-handle = Split line
+hold-original = Hold to see the original
+hold-original-tip = Press and hold to see the original. The space bar does the same; hold L for a loupe.
+zoom-now = Zoom, click for actual size
+
+style-hint = What each style makes of this picture. Click one.
+style-hint-mix = Click styles to add them or take them out.
+model-loading = Loading the model…
+mix-styles = Mix styles
+mix-styles-tip = Choose several styles; each gets a weight. Ctrl and click does the same.
+mix-weight-tip = How much of this style is in the mix. The new mix is computed when you let go.
+strength = Strength
+strength-tip = How much of the result covers the original. 0 % is your photo. Double click for full strength.
+keep-colours = Keep the photo's colours
+keep-colours-tip = Take only light and dark from the result, and the colours from your photo.
+stroke = Strokes
+stroke-tip = The size the network paints at. Smaller sizes give broader strokes, and are faster.
+stroke-fine = Fine ({ $pixels } px)
+stroke-medium = Medium ({ $pixels } px)
+stroke-broad = Broad ({ $pixels } px)
+stroke-bold = Bold ({ $pixels } px)
+
+style-hokusai-great-wave = Great Wave
+style-van-gogh-auvers = Auvers
+style-kandinsky-composition-viii = Composition VIII
+style-hiroshige-mackerel = Mackerel
+style-hokusai-poppies = Poppies
+style-cassatt-summertime = Summertime
+style-hokusai-ejiri = Ejiri
+style-arcimboldo-spring = Spring
+style-hiroshige-benzaiten-shrine = Benzaiten Shrine
+style-bruegel-harvesters = Harvesters
+style-identity = Photo
+mix-photo = Mix in the photo itself
+mix-photo-tip = The network also knows how to give the photo back. Mixed in, it tames the style where it paints, not only where it shows.
+
+export-picture = Export picture
+export-title = Export picture
+export-size = { $width } × { $height } pixels, exactly as you see it
+export-path = File
+export-browse = Browse…
+export-format = Format
+export-quality = Quality
+export-save = Export
+export-replace = Replace the file that is there
+export-no-result = The result is not finished; the original would be saved.
+export-unknown-format = The name must end in .png, .jpg, .webp or .tiff.
+loss-alpha = JPEG has no transparency: the picture will be laid on white. PNG, WebP and TIFF keep it.
+loss-sixteen-bit = This format holds 8 bits per colour; the picture has 16. PNG and TIFF keep them.
+loss-too-large = This format ends at { $most } pixels a side. Choose PNG or TIFF.
+loss-detail = JPEG is lossy; at quality 92 the loss is hard to see.
+saved = Saved { $path }
+copied = Copied to the clipboard
+
+open-path-title = Open by path
+open-path-label = Path of a picture or a folder
+open-path-hint = ~/Pictures/photo.jpg
+open-path-open = Open
+no-dialog = This system shows no file dialog (on Linux install zenity or a desktop portal). Type the path here, or drop files on the window.
+paste-nothing = There is no picture on the clipboard. Copy one, or open a file.
+refused = { $name }: { $why }
+queued =
+    { $count ->
+        [0] Every picture has this style already
+        [one] One picture queued
+       *[other] { $count } pictures queued
+    }
+job-failed = The style could not be applied: { $why }
+job-load = Loading the model
+job-gallery = Trying all styles
+job-style = { $style }
+jobs-waiting = { $count } waiting
+time-left = { $time } left
+status-ready = Ready
+status-files = Reading and writing files…
+strip-pictures =
+    { $count ->
+        [one] 1 picture
+       *[other] { $count } pictures
+    }
+strip-results =
+    { $count ->
+        [one] 1 result
+       *[other] { $count } results, newest first
+    }
+made-in = made in { $seconds } s
+no-gpu = no graphics adapter
+
+session-values = These settings could not be read and are back at their defaults: { $names }.
+session-aside = The settings file was damaged. It was kept as { $path }, and Lucida starts with defaults.
+session-unreadable = The settings could not be read ({ $why }); Lucida starts with defaults.
+session-not-saved = The settings could not be saved: { $why }
+
+about-text = A vision studio: drop a picture, pick a task, and watch a network work. Everything runs on this computer.

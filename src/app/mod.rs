@@ -1,0 +1,418 @@
+//! The window: panels around a canvas. It knows what tasks take and give, never how a network computes.
+
+mod actions;
+pub mod commands;
+pub mod dialogs;
+pub mod notices;
+pub mod panels;
+pub mod rescue;
+pub mod session;
+pub mod studio;
+pub mod tasks;
+pub mod theme;
+pub mod widgets;
+pub mod words;
+pub mod workers;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use egui::util::undoer::{self, Undoer};
+use egui::{CentralPanel, Event as Input, TextureHandle, TextureOptions, Ui, ViewportCommand};
+
+use commands::Command as C;
+use dialogs::{Answer, Ask, Dialogs};
+use notices::{Kind, Notices};
+use session::{Look, Session, Warning};
+use studio::{News, Studio};
+use words::{Language, Words};
+use workers::FileJob;
+
+use crate::imaging::Picture;
+
+/// The pictures that come with Lucida, first the one the window opens with.
+const SAMPLES: [(&str, &[u8]); 3] = [
+    ("castle.jpg", include_bytes!("../../assets/samples/castle.jpg")),
+    ("red-panda.jpg", include_bytes!("../../assets/samples/red-panda.jpg")),
+    ("coffee.jpg", include_bytes!("../../assets/samples/coffee.jpg")),
+];
+
+/// How the window starts.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// Pictures (or folders of them) to open.
+    pub files: Vec<PathBuf>,
+    /// Where the session is kept; `None` remembers nothing.
+    pub session: Option<PathBuf>,
+}
+
+/// Opens the window and runs it to its end.
+///
+/// # Errors
+/// A sentence that says why there is no window, and what to do.
+pub fn run(files: Vec<PathBuf>) -> Result<(), String> {
+    let start = Start { files, session: session::default_path() };
+    let size = start.session.as_deref().map_or(Session::default().window, |p| Session::load_quietly(p).window);
+    let icon = eframe::icon_data::from_png_bytes(include_bytes!("../../assets/icons/lucida.png")).unwrap_or_default();
+    let options = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title("Lucida")
+            .with_app_id("lucida")
+            .with_icon(icon)
+            .with_inner_size(size)
+            .with_min_inner_size([800.0, 560.0])
+            .with_drag_and_drop(true),
+        wgpu_options: crate::gpu::wgpu_options(),
+        ..Default::default()
+    };
+    eframe::run_native("Lucida", options, Box::new(move |cc| Ok(Box::new(App::new(cc, start)?)))).map_err(|e| {
+        format!("Lucida could not open its window: {e}. It needs a display and a graphics driver (Vulkan, Metal, Direct3D or OpenGL; on Linux install mesa-vulkan-drivers). The commands, such as `lucida style`, work without one.")
+    })
+}
+
+/// The whole window.
+pub struct App {
+    /// The strip and the workers.
+    pub studio: Studio,
+    /// What is remembered.
+    pub session: Session,
+    /// The catalogue in force.
+    pub words: Words,
+    /// Messages on screen.
+    pub notices: Notices,
+    /// Clicks in the gallery add to the mix.
+    pub mixing: bool,
+    /// The paintings, by style id.
+    pub paintings: HashMap<String, TextureHandle>,
+    /// The adapter, for the status bar.
+    pub gpu_name: String,
+    gpu_health: Option<crate::gpu::GpuHealth>,
+    canvas: panels::canvas::State,
+    dialogs: Dialogs,
+    palette: Option<panels::palette::State>,
+    open_path: Option<panels::open_path::State>,
+    export: Option<panels::export::State>,
+    about: bool,
+    reveal_selected: bool,
+    undo: Undoer<Look>,
+    asked: Vec<C>,
+    asked_params: Option<(studio::PictureId, crate::tasks::style::Params)>,
+    saved: Session,
+    save_at: Option<Instant>,
+    start: Start,
+    restore: Option<usize>,
+}
+
+impl App {
+    /// Builds the window's state; nothing here waits for a file or a network.
+    ///
+    /// # Errors
+    /// When the system refuses threads.
+    pub fn new(cc: &eframe::CreationContext<'_>, start: Start) -> std::io::Result<Self> {
+        let ctx = &cc.egui_ctx;
+        theme::install(ctx);
+        let (session, warning) = start.session.as_deref().map_or((Session::default(), None), Session::load);
+        let words = Words::new(session.language.unwrap_or_else(Language::of_system));
+        let mut notices = Notices::default();
+        if let Some(w) = warning {
+            let text = match w {
+                Warning::Values(names) => words.with("session-values", [("names", names)]),
+                Warning::SetAside(path) => words.with("session-aside", [("path", path)]),
+                Warning::Unreadable(why) => words.with("session-unreadable", [("why", why)]),
+            };
+            notices.tell(Kind::Warning, text, None);
+        }
+        let gpu = cc.wgpu_render_state.as_ref();
+        if let Some(state) = gpu {
+            crate::gpu::install(state);
+        }
+        let undo = Undoer::with_settings(undoer::Settings { stable_time: 0.0, ..Default::default() });
+        let mut app = Self {
+            studio: Studio::start(ctx, gpu.map(|g| (g.device.clone(), g.queue.clone())))?,
+            mixing: session.look.mix.len() > 1,
+            paintings: HashMap::new(),
+            gpu_name: gpu.map_or_else(|| words.get("no-gpu"), crate::gpu::adapter_summary),
+            gpu_health: gpu.map(|g| {
+                let ctx = ctx.clone();
+                crate::gpu::GpuHealth::watch(&g.device, move || ctx.request_repaint())
+            }),
+            canvas: Default::default(),
+            dialogs: Dialogs::default(),
+            palette: None,
+            open_path: None,
+            export: None,
+            about: false,
+            reveal_selected: false,
+            undo,
+            asked: Vec::new(),
+            asked_params: None,
+            saved: session.clone(),
+            save_at: None,
+            restore: (start.files.is_empty() && !session.pictures.is_empty()).then_some(session.selected),
+            session,
+            words,
+            notices,
+            start,
+        };
+        app.apply_appearance(ctx);
+        app.studio.files.push(FileJob::Paintings);
+        if !app.start.files.is_empty() {
+            app.open(app.start.files.clone());
+        } else if !app.session.pictures.is_empty() {
+            app.open(app.session.pictures.clone());
+        } else {
+            app.open_samples(1);
+        }
+        Ok(app)
+    }
+
+    /// Asks for a command; it is carried out at the end of the frame.
+    pub fn ask(&mut self, c: C) {
+        self.asked.push(c);
+    }
+
+    /// Reads pictures and folders into the strip.
+    pub fn open(&mut self, paths: Vec<PathBuf>) {
+        if !paths.is_empty() {
+            self.studio.files.push(FileJob::Open(paths));
+        }
+    }
+
+    fn open_samples(&mut self, count: usize) {
+        for (name, bytes) in SAMPLES.into_iter().take(count) {
+            self.studio.files.push(FileJob::Sample { name, bytes });
+        }
+    }
+
+    /// A style's name in the window's language, by its id.
+    pub fn style_name(&self, id: &str) -> String {
+        let key = format!("style-{id}");
+        if self.words.has(&key) {
+            return self.words.get(&key);
+        }
+        let styles = self.studio.stylizer.as_ref().map_or(&[][..], |s| s.styles());
+        styles.iter().find(|s| s.id == id).map_or_else(|| id.to_owned(), |s| s.title.clone())
+    }
+
+    /// The names of the styles in a mix.
+    pub fn mix_name(&self, mix: &[(String, f32)]) -> String {
+        mix.iter().map(|(id, _)| self.style_name(id)).collect::<Vec<_>>().join(" + ")
+    }
+
+    /// Chooses a style alone, or adds it to (or takes it out of) the mix.
+    pub fn pick_style(&mut self, id: &str, many: bool) {
+        let mix = &mut self.session.look.mix;
+        let at = mix.iter().position(|(m, _)| m == id);
+        match (many, at) {
+            (false, _) => *mix = vec![(id.to_owned(), 1.0)],
+            (true, None) => mix.push((id.to_owned(), 1.0)),
+            (true, Some(i)) if mix.len() > 1 => drop(mix.remove(i)),
+            (true, Some(_)) => {}
+        }
+        self.mixing |= many && mix.len() > 1;
+        // A click on the chosen style starts it again after a cancelled or failed job.
+        self.asked_params = None;
+    }
+
+    /// What is on the canvas, for export and copy: the original, and the result for the chosen style if it is there.
+    pub fn seen(&self) -> Option<(Arc<Picture>, Option<Arc<Picture>>)> {
+        let e = self.studio.current()?;
+        Some((e.picture.clone(), e.find(&self.session.look.params()).map(|m| m.styled.clone())))
+    }
+
+    /// Files dropped on the window, and pictures or paths pasted into it.
+    fn take_input(&mut self, ctx: &egui::Context) {
+        let dropped: Vec<_> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
+        self.open(dropped);
+        if ctx.text_edit_focused() {
+            return;
+        }
+        let events = ctx.input(|i| i.events.clone());
+        for event in events {
+            match event {
+                Input::PasteImage(image) => self.paste(&image),
+                Input::Paste(text) => {
+                    let paths: Vec<PathBuf> =
+                        text.lines().map(|l| l.trim().trim_start_matches("file://").into()).collect();
+                    if paths.iter().all(|p: &PathBuf| p.exists()) {
+                        self.open(paths);
+                    } else {
+                        self.notices.tell(Kind::Warning, self.words.get("paste-nothing"), Some(C::Open));
+                    }
+                }
+                Input::Copy => self.ask(C::CopyResult),
+                _ => {}
+            }
+        }
+    }
+
+    fn paste(&mut self, image: &egui::ColorImage) {
+        let [w, h] = image.size.map(|v| v as u32);
+        let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
+        match Picture::from_rgba8(w, h, rgba) {
+            Ok(picture) => {
+                let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+                let folder = self.start.session.as_ref().and_then(|p| p.parent()).map(|p| p.join("pasted"));
+                self.studio.files.push(FileJob::Keep {
+                    name: format!("pasted-{stamp}"),
+                    picture: Arc::new(picture),
+                    folder,
+                });
+            }
+            Err(e) => self.notices.tell(Kind::Failure, e.to_string(), None),
+        }
+    }
+
+    fn hear(&mut self, ctx: &egui::Context, news: News) {
+        let w = &self.words;
+        match news {
+            News::Joined(id) => {
+                let restored = self.restore.is_some_and(|at| at + 1 == self.studio.entries.len());
+                // A newly opened picture is shown; of a restored strip, the one that was shown last.
+                if self.restore.is_none() || restored || self.studio.selected.is_none() {
+                    self.studio.selected = Some(id);
+                    self.reveal_selected = true;
+                }
+            }
+            News::Refused { name, why } => {
+                self.notices.tell(Kind::Failure, w.with("refused", [("name", name), ("why", why)]), None);
+            }
+            News::Failed(why) => self.notices.tell(Kind::Failure, w.with("job-failed", [("why", why)]), None),
+            News::FileFailed(why) => self.notices.tell(Kind::Failure, why, Some(C::Export)),
+            News::Saved(path) => {
+                self.notices.tell(Kind::Done, w.with("saved", [("path", path.display().to_string())]), None)
+            }
+            News::Copied(image) => {
+                ctx.copy_image(image);
+                self.notices.tell(Kind::Done, w.get("copied"), None);
+            }
+            News::Painting(id, image) => {
+                self.paintings.insert(id, ctx.load_texture("painting", image, TextureOptions::LINEAR));
+            }
+        }
+    }
+
+    /// Asks for what the canvas needs and does not have.
+    fn want(&mut self, ctx: &egui::Context) {
+        // While a slider is held its value is not final; inference would only chase it.
+        if ctx.input(|i| i.pointer.any_down()) {
+            return;
+        }
+        let params = self.session.look.params();
+        let Some(id) = self.studio.selected else { return };
+        if self.studio.stylizer.is_some() && self.asked_params.as_ref() != Some(&(id, params.clone())) {
+            self.studio.ask(&params);
+            // Asked once: a job that failed or was cancelled is not started again by itself.
+            self.asked_params = Some((id, params));
+        }
+        self.studio.ask_gallery();
+    }
+
+    fn remember(&mut self, ctx: &egui::Context) {
+        if self.restore.is_none() {
+            self.session.pictures = self.studio.entries.iter().filter_map(|e| e.path.clone()).collect();
+            self.session.selected = self.studio.position().unwrap_or(0);
+        }
+        if self.session == self.saved {
+            return;
+        }
+        let now = Instant::now();
+        let at = *self.save_at.get_or_insert(now + Duration::from_secs(1));
+        if now < at {
+            ctx.request_repaint_after(at - now);
+            return;
+        }
+        self.save_session();
+    }
+
+    fn save_session(&mut self) {
+        self.save_at = None;
+        self.saved = self.session.clone();
+        if let Some(path) = &self.start.session
+            && let Err(why) = self.session.save(path)
+        {
+            self.notices.tell(Kind::Warning, self.words.with("session-not-saved", [("why", why)]), None);
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
+        for news in self.studio.drain(ctx) {
+            self.hear(ctx, news);
+        }
+        if self.restore.is_some() && self.studio.files.is_idle() {
+            self.restore = None;
+            if self.studio.entries.is_empty() {
+                self.open_samples(1);
+            }
+        }
+        for problem in self.gpu_health.iter().flat_map(|h| h.drain()) {
+            self.notices.tell(Kind::Failure, problem.text, None);
+        }
+        match self.dialogs.answer() {
+            Some(Answer::Open(paths)) => self.open(paths),
+            Some(Answer::Save(path)) => panels::export::chosen(self, path),
+            Some(Answer::ExportAll(folder)) => panels::export::all(self, &folder),
+            Some(Answer::Unavailable(Ask::Save(..) | Ask::ExportFolder)) => {
+                self.notices.tell(Kind::Warning, self.words.get("no-dialog"), None)
+            }
+            Some(Answer::Unavailable(_)) => {
+                self.open_path = Some(panels::open_path::State { no_dialog: true, ..Default::default() })
+            }
+            Some(Answer::Cancelled) | None => {}
+        }
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        if self.gpu_health.as_ref().is_some_and(|h| h.is_lost()) {
+            // Drawing on a lost device panics; what there is to lose is written to files instead.
+            rescue::run(self);
+            ctx.send_viewport_cmd(ViewportCommand::Close);
+            return;
+        }
+        self.take_input(&ctx);
+        self.asked.extend(commands::pressed(&ctx));
+
+        panels::menu_bar::show(self, ui);
+        panels::status_bar::show(self, ui);
+        panels::rail::show(self, ui);
+        panels::inspector::show(self, ui);
+        panels::film_strip::show(self, ui);
+        let fill = theme::surround(ui.visuals().dark_mode).map(|v| (v * 255.0).round() as u8)[0];
+        let frame = egui::Frame::NONE.fill(egui::Color32::from_gray(fill));
+        CentralPanel::default().frame(frame).show(ui, |ui| {
+            panels::canvas::show(self, ui);
+            if let Some(c) = self.notices.show(ui, &self.words) {
+                self.ask(c);
+            }
+        });
+        panels::palette::show(self, ui);
+        panels::open_path::show(self, ui);
+        panels::export::show(self, ui);
+        panels::about::show(self, ui);
+
+        for c in std::mem::take(&mut self.asked) {
+            self.carry_out(&ctx, c);
+        }
+        if !ctx.input(|i| i.pointer.any_down()) {
+            // Fed twice: first the change is seen, then it is seen to be over. A drag is one step, for it is fed at its end.
+            let now = ctx.input(|i| i.time);
+            self.undo.feed_state(now, &self.session.look);
+            self.undo.feed_state(now, &self.session.look);
+        }
+        self.want(&ctx);
+        let size = ctx.content_rect().size() * self.session.scale;
+        self.session.window = [size.x.round(), size.y.round()];
+        self.remember(&ctx);
+    }
+
+    fn on_exit(&mut self) {
+        if self.session != self.saved {
+            self.save_session();
+        }
+    }
+}

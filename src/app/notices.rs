@@ -1,0 +1,119 @@
+//! Short messages over the canvas: what happened, and a button for what to do about it.
+//!
+//! egui-notify draws text only; a message that names a remedy needs its button, and a name for the screen reader.
+
+use std::time::{Duration, Instant};
+
+use egui::{Align2, Area, Frame, Id, Role, Ui, Vec2, WidgetInfo};
+use lucide_icons::Icon;
+
+use super::commands::Command;
+use super::widgets::{icon, icon_only};
+use super::words::Words;
+
+/// How urgent a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Something went well.
+    Done,
+    /// Something to know.
+    Warning,
+    /// Something failed. Stays until closed.
+    Failure,
+}
+
+struct Notice {
+    kind: Kind,
+    text: String,
+    action: Option<Command>,
+    until: Option<Instant>,
+    count: usize,
+}
+
+/// The messages now on screen.
+#[derive(Default)]
+pub struct Notices(Vec<Notice>);
+
+impl Notices {
+    /// Tells something. The same text again only counts up.
+    pub fn tell(&mut self, kind: Kind, text: impl Into<String>, action: Option<Command>) {
+        const MOST: usize = 5;
+        let text = text.into();
+        let until = match kind {
+            Kind::Done => Some(Instant::now() + Duration::from_secs(5)),
+            Kind::Warning => Some(Instant::now() + Duration::from_secs(12)),
+            Kind::Failure => None,
+        };
+        if let Some(n) = self.0.iter_mut().find(|n| n.text == text) {
+            n.count += 1;
+            n.until = until;
+            return;
+        }
+        if self.0.len() >= MOST {
+            // The oldest that would go by itself goes first; failures stay longest.
+            let at = self.0.iter().position(|n| n.until.is_some()).unwrap_or(0);
+            self.0.remove(at);
+        }
+        self.0.push(Notice { kind, text, action, until, count: 1 });
+    }
+
+    /// The texts on screen, oldest first.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|n| n.text.as_str())
+    }
+
+    /// Draws the messages in the lower right corner of `ui`. Returns the command of a pressed button.
+    pub fn show(&mut self, ui: &Ui, words: &Words) -> Option<Command> {
+        let now = Instant::now();
+        self.0.retain(|n| n.until.is_none_or(|t| t > now));
+        if let Some(next) = self.0.iter().filter_map(|n| n.until).min() {
+            ui.ctx().request_repaint_after(next - now);
+        }
+        // Above the canvas' bars, so that neither covers the other.
+        let mut bounds = ui.max_rect().shrink(12.0);
+        bounds.max.y -= 48.0;
+        let mut asked = None;
+        let mut closed = None;
+        Area::new(Id::unique("notices"))
+            .anchor(Align2::RIGHT_BOTTOM, Vec2::ZERO)
+            .constrain_to(bounds)
+            .order(egui::Order::Foreground)
+            .show(ui.ctx(), |ui| {
+                ui.set_max_width(380.0);
+                for (i, n) in self.0.iter().enumerate() {
+                    Frame::window(ui.style()).inner_margin(10).show(ui, |ui| {
+                        ui.set_width(356.0);
+                        ui.horizontal_top(|ui| {
+                            let v = ui.visuals();
+                            let (what, colour) = match n.kind {
+                                Kind::Done => (Icon::CircleCheck, v.hyperlink_color),
+                                Kind::Warning => (Icon::TriangleAlert, v.warn_fg_color),
+                                Kind::Failure => (Icon::CircleAlert, v.error_fg_color),
+                            };
+                            ui.label(icon(what).color(colour).size(16.0));
+                            ui.vertical(|ui| {
+                                ui.set_width(286.0);
+                                let text =
+                                    if n.count > 1 { format!("{} ({}×)", n.text, n.count) } else { n.text.clone() };
+                                let r = ui.label(&text);
+                                r.widget_info(|| WidgetInfo::labeled(Role::Alert, true, &text));
+                                if let Some(c) = n.action
+                                    && ui.button(words.get(c.key())).clicked()
+                                {
+                                    asked = Some(c);
+                                    closed = Some(i);
+                                }
+                            });
+                            if icon_only(ui, Icon::X, &words.get("close")).clicked() {
+                                closed = Some(i);
+                            }
+                        });
+                    });
+                }
+            });
+        if let Some(i) = closed {
+            self.0.remove(i);
+        }
+        asked
+    }
+}

@@ -1,0 +1,41 @@
+//! What this is, which models it holds, and whose work they rest on.
+
+use egui::{ScrollArea, Ui};
+
+use crate::app::App;
+use crate::app::widgets::{caption, dialog};
+
+/// Draws the page, while it is open.
+pub fn show(app: &mut App, ui: &Ui) {
+    if !app.about {
+        return;
+    }
+    let modal = dialog(ui, "about").show(ui.ctx(), |ui| {
+        ui.set_width(520.0);
+        ui.heading(format!("Lucida {}", env!("CARGO_PKG_VERSION")));
+        ui.label(app.words.get("about-text"));
+        ui.separator();
+        ScrollArea::vertical().max_height(400.0).show(ui, |ui| {
+            for card in crate::zoo::models() {
+                ui.strong(&card.id);
+                ui.label(caption(format!(
+                    "{} · {} {} · {}",
+                    card.architecture,
+                    card.parameters,
+                    app.words.get("parameters"),
+                    card.licence
+                )));
+                for s in &card.styles {
+                    ui.label(format!("{}, {} ({})", s.title, s.artist, s.year));
+                }
+            }
+            ui.separator();
+            ui.label(caption(include_str!("../../../assets/CREDITS.md")));
+        });
+        ui.separator();
+        if ui.button(app.words.get("close")).clicked() {
+            ui.close();
+        }
+    });
+    app.about = !modal.should_close();
+}

@@ -1,0 +1,349 @@
+//! The canvas: the picture, near or far, beside or over what the network made of it.
+
+use std::collections::HashMap;
+
+use egui::{
+    Align2, Color32, CursorIcon, FontId, Key, Pos2, Rect, Response, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo,
+    pos2, vec2,
+};
+use lucide_icons::Icon;
+
+use crate::app::App;
+use crate::app::commands::Command as C;
+use crate::app::panels::menu_bar::tip;
+use crate::app::session::CompareMode;
+use crate::app::studio::PictureId;
+use crate::app::theme;
+use crate::app::widgets::{caption, icon, icon_only, icon_toggle, main_button, named};
+use crate::app::workers::NetJob;
+use crate::gpu::{Compare, Scene, View, paint};
+
+/// How pictures are looked at. A picture without a view is fitted.
+#[derive(Default)]
+pub struct State {
+    views: HashMap<PictureId, View>,
+    asked: Option<C>,
+    holding: bool,
+}
+
+impl State {
+    /// Asks for a zoom command; it is done when the canvas is drawn, which knows its size.
+    pub fn zoom(&mut self, c: C) {
+        self.asked = Some(c);
+    }
+}
+
+/// The zoom steps of the plus and minus keys.
+const STEP: f32 = 1.25;
+
+/// Draws the canvas.
+pub fn show(app: &mut App, ui: &mut Ui) {
+    let rect = ui.max_rect();
+    let r = ui.interact(rect, ui.scope_id().with("canvas"), Sense::click_and_drag());
+    let Some((id, name, size)) = app.studio.current().map(|e| (e.id, e.name.clone(), e.picture.size())) else {
+        invitation(app, ui, rect);
+        hovering(app, ui, rect);
+        return;
+    };
+    let label = app.words.with("canvas-label", [("name", name)]);
+    r.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &label));
+
+    let ppp = ui.ctx().pixels_per_point();
+    let (original, result) = app.studio.textures(&app.session.look.params());
+    let has_result = result.is_some();
+    let holding = app.canvas.holding || (ui.input(|i| i.key_down(Key::Space)) && !ui.ctx().text_edit_focused());
+    let compare = match app.session.compare {
+        _ if holding || !has_result => Compare::Original,
+        CompareMode::Result => Compare::Result,
+        CompareMode::Split => Compare::Split { at: app.session.split },
+        CompareMode::SideBySide => Compare::SideBySide,
+        CompareMode::Difference => Compare::Difference,
+    };
+    let whole = [rect.width() * ppp, rect.height() * ppp];
+    let panes = compare.panes(whole);
+    let pane_at = |p: Pos2| {
+        let p = (p - rect.min) * ppp;
+        let pane = panes.iter().rev().find(|n| p.x >= n.offset[0]).unwrap_or(&panes[0]);
+        [p.x - pane.offset[0], p.y - pane.offset[1]]
+    };
+    let pane = panes[0].size;
+
+    let view = navigate(app, ui, &r, id, size, pane, pane_at);
+    if let Some(original) = original {
+        let scene = Scene {
+            original,
+            result,
+            blend: app.session.look.blend(),
+            compare,
+            view,
+            surround: theme::surround(ui.visuals().dark_mode),
+            pixel_grid: true,
+        };
+        ui.painter().add(paint(scene.clone(), rect));
+        loupe(ui, &r, scene, size, pane, pane_at);
+    } else {
+        ui.put(Rect::from_center_size(rect.center(), vec2(32.0, 32.0)), egui::Spinner::new());
+    }
+    if let Compare::Split { .. } = compare {
+        split_line(app, ui, rect, view, size, pane);
+    }
+    if matches!(compare, Compare::SideBySide) {
+        badge(ui, pos2(rect.left() + 12.0, rect.top() + 12.0), Align2::LEFT_TOP, &app.words.get("original"));
+        badge(ui, pos2(rect.center().x + 12.0, rect.top() + 12.0), Align2::LEFT_TOP, &app.words.get("result"));
+    } else if holding && has_result {
+        badge(ui, pos2(rect.left() + 12.0, rect.top() + 12.0), Align2::LEFT_TOP, &app.words.get("original"));
+    }
+    compare_bar(app, ui, rect, has_result);
+    zoom_bar(app, ui, rect, view);
+    progress_line(app, ui, rect, id);
+    hovering(app, ui, rect);
+}
+
+/// Wheel zooms to the cursor, drag pans, a double click goes between the whole picture and its pixels.
+fn navigate(
+    app: &mut App,
+    ui: &Ui,
+    r: &Response,
+    id: PictureId,
+    size: [u32; 2],
+    pane: [f32; 2],
+    pane_at: impl Fn(Pos2) -> [f32; 2],
+) -> View {
+    let ppp = ui.ctx().pixels_per_point();
+    let margin = 24.0 * ppp;
+    let fit = || {
+        // Room for the bars below, and as much above, so that the picture stays in the middle.
+        let inner = [pane[0] - 2.0 * margin, pane[1] - 2.5 * 2.0 * margin].map(|s| s.max(16.0));
+        let v = View::fit(size, inner);
+        // A small picture is not blown up beyond what its pixels carry.
+        View { zoom: v.zoom.min(4.0 * ppp), ..v }
+    };
+    let middle = [pane[0] / 2.0, pane[1] / 2.0];
+    let now = app.canvas.views.get(&id).map_or_else(fit, |v| v.clamped(size, pane));
+    let mut next = None;
+    match app.canvas.asked.take() {
+        Some(C::ZoomFit) => drop(app.canvas.views.remove(&id)),
+        Some(C::ZoomOne) => next = Some(View::one_to_one(size)),
+        Some(C::ZoomIn) => next = Some(now.zoom_about(STEP, middle, size, pane)),
+        Some(C::ZoomOut) => next = Some(now.zoom_about(1.0 / STEP, middle, size, pane)),
+        _ => {}
+    }
+    if let Some(cursor) = r.hover_pos() {
+        let (scroll, pinch) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta()));
+        let factor = pinch * (scroll * 0.005).exp();
+        if (factor - 1.0).abs() > 1e-4 {
+            next = Some(now.zoom_about(factor, pane_at(cursor), size, pane));
+        }
+    }
+    if r.dragged() {
+        let d = r.drag_delta() * ppp;
+        next = Some(now.pan([d.x, d.y], size, pane));
+        ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
+    }
+    if r.double_clicked() {
+        match (app.canvas.views.remove(&id), r.interact_pointer_pos()) {
+            (None, Some(at)) => next = Some(now.zoom_to(1.0, pane_at(at), size, pane)),
+            _ => next = None,
+        }
+    }
+    if let Some(v) = next {
+        app.canvas.views.insert(id, v);
+    }
+    app.canvas.views.get(&id).map_or_else(fit, |v| v.clamped(size, pane))
+}
+
+/// While L is held: the pixels under the cursor, four times as large.
+fn loupe(ui: &Ui, r: &Response, mut scene: Scene, size: [u32; 2], pane: [f32; 2], pane_at: impl Fn(Pos2) -> [f32; 2]) {
+    const SIDE: f32 = 220.0;
+    let Some(cursor) = r.hover_pos() else { return };
+    if !ui.input(|i| i.key_down(Key::L) && !i.modifiers.any()) || ui.ctx().text_edit_focused() {
+        return;
+    }
+    let at = scene.view.screen_to_picture(pane_at(cursor), pane);
+    scene.view = View { centre: at, zoom: (scene.view.zoom * 4.0).max(4.0) };
+    // The loupe shows one picture, whatever the canvas compares.
+    if scene.compare == Compare::SideBySide {
+        scene.compare = Compare::Result;
+    }
+    let glass = Rect::from_center_size(cursor, vec2(SIDE, SIDE));
+    scene.view = scene.view.clamped(size, [SIDE * ui.ctx().pixels_per_point(); 2]);
+    ui.painter().add(paint(scene, glass));
+    ui.painter().rect_stroke(
+        glass,
+        4,
+        Stroke::new(2.0, theme::accent(ui.visuals().dark_mode)),
+        egui::StrokeKind::Outside,
+    );
+}
+
+/// The split's line with its round handle.
+fn split_line(app: &mut App, ui: &mut Ui, rect: Rect, view: View, size: [u32; 2], pane: [f32; 2]) {
+    let ppp = ui.ctx().pixels_per_point();
+    let screen = |at: f32, y: f32| {
+        let p = view.picture_to_screen([at * size[0] as f32, y], pane);
+        pos2(rect.left() + p[0] / ppp, rect.top() + p[1] / ppp)
+    };
+    let (top, bottom) = (screen(app.session.split, 0.0), screen(app.session.split, size[1] as f32));
+    let x = top.x.clamp(rect.left() + 2.0, rect.right() - 2.0);
+    let line = Rect::from_min_max(pos2(x, top.y.max(rect.top())), pos2(x, bottom.y.min(rect.bottom())));
+    let handle = pos2(x, line.center().y);
+    let r = ui.interact(line.expand2(vec2(10.0, 0.0)), ui.scope_id().with("split"), Sense::click_and_drag());
+    let name = app.words.get("split-handle");
+    let value = f64::from(app.session.split);
+    r.widget_info(|| WidgetInfo::slider(true, value, &name));
+    if let Some(p) = r.interact_pointer_pos().filter(|_| r.dragged()) {
+        let at = view.screen_to_picture([(p.x - rect.left()) * ppp, 0.0], pane)[0] / size[0] as f32;
+        app.session.split = at.clamp(0.0, 1.0);
+    }
+    if r.double_clicked() {
+        app.session.split = 0.5;
+    }
+    if r.has_focus() {
+        let keys = ui.input(|i| i32::from(i.key_pressed(Key::ArrowRight)) - i32::from(i.key_pressed(Key::ArrowLeft)));
+        app.session.split = (app.session.split + keys as f32 * 0.02).clamp(0.0, 1.0);
+    }
+    let hot = r.hovered() || r.dragged() || r.has_focus();
+    if hot {
+        ui.ctx().set_cursor_icon(CursorIcon::ResizeHorizontal);
+    }
+    let p = ui.painter();
+    p.line_segment([line.center_top(), line.center_bottom()], Stroke::new(3.0, Color32::from_black_alpha(90)));
+    p.line_segment([line.center_top(), line.center_bottom()], Stroke::new(1.5, Color32::WHITE));
+    let fill = if hot { theme::accent(true) } else { Color32::WHITE };
+    p.circle(handle, 15.0, fill, Stroke::new(1.0, Color32::from_black_alpha(120)));
+    p.text(
+        handle,
+        Align2::CENTER_CENTER,
+        char::from(Icon::ChevronsLeftRight),
+        FontId::proportional(18.0),
+        Color32::from_gray(30),
+    );
+}
+
+fn badge(ui: &Ui, at: Pos2, anchor: Align2, text: &str) {
+    let galley = ui.painter().layout_no_wrap(text.to_owned(), FontId::proportional(theme::CAPTION), Color32::WHITE);
+    let rect = anchor.anchor_size(at, galley.size() + vec2(16.0, 8.0));
+    ui.painter().rect_filled(rect, theme::RADIUS, Color32::from_black_alpha(170));
+    ui.painter().galley(rect.min + vec2(8.0, 4.0), galley, Color32::WHITE);
+}
+
+/// A thin line along the top: how far the job for this picture is. The old result stays in view meanwhile.
+fn progress_line(app: &App, ui: &Ui, rect: Rect, id: PictureId) {
+    let Some(running) = app.studio.nets.running() else { return };
+    if matches!(&*running.job, NetJob::Style { entry, .. } if *entry == id) {
+        let line = Rect::from_min_size(rect.min, vec2(rect.width() * running.done, 3.0));
+        ui.painter().rect_filled(line, 0, theme::accent(ui.visuals().dark_mode));
+    }
+}
+
+/// A floating bar of the canvas, anchored at the bottom.
+fn bar(ui: &mut Ui, at: Pos2, anchor: Align2, width: f32, add: impl FnOnce(&mut Ui)) {
+    let rect = anchor.anchor_size(at, vec2(width, 38.0));
+    let fill = ui.visuals().window_fill;
+    ui.painter().rect(rect, 8, fill, ui.visuals().window_stroke, egui::StrokeKind::Inside);
+    // Clicks between the buttons must not reach the canvas below.
+    ui.interact(rect, ui.scope_id().with(("bar", anchor.x() as i8)), Sense::click_and_drag());
+    let mut inner = ui.new_child(
+        UiBuilder::new()
+            .max_rect(rect.shrink2(vec2(6.0, 4.0)))
+            .layout(egui::Layout::left_to_right(egui::Align::Center)),
+    );
+    inner.spacing_mut().item_spacing.x = 4.0;
+    add(&mut inner);
+}
+
+fn compare_bar(app: &mut App, ui: &mut Ui, rect: Rect, has_result: bool) {
+    const MODES: [(C, CompareMode); 4] = [
+        (C::CompareResult, CompareMode::Result),
+        (C::CompareSplit, CompareMode::Split),
+        (C::CompareSideBySide, CompareMode::SideBySide),
+        (C::CompareDifference, CompareMode::Difference),
+    ];
+    bar(ui, rect.center_bottom() - vec2(0.0, 12.0), Align2::CENTER_BOTTOM, 216.0, |ui| {
+        ui.add_enabled_ui(has_result, |ui| {
+            for (c, mode) in MODES {
+                let name = app.words.get(c.key());
+                let keys = c.shortcut().map(|s| ui.ctx().format_shortcut(&s)).unwrap_or_default();
+                let text = format!("{}  ({keys})", tip(&app.words, c));
+                if icon_toggle(ui, app.session.compare == mode, c.icon(), &name).on_hover_text(text).clicked() {
+                    app.ask(c);
+                }
+            }
+            let hold = app.words.get("hold-original");
+            let r = ui.add(egui::Button::new(icon(Icon::Eye).size(16.0)).sense(Sense::click_and_drag()));
+            let r = named(r, Role::Button, &hold).on_hover_text(app.words.get("hold-original-tip"));
+            app.canvas.holding = r.is_pointer_button_down_on();
+        });
+    });
+}
+
+fn zoom_bar(app: &mut App, ui: &mut Ui, rect: Rect, view: View) {
+    // On a narrow canvas the two bars would meet.
+    if rect.width() < 560.0 {
+        return;
+    }
+    bar(ui, rect.left_bottom() + vec2(12.0, -12.0), Align2::LEFT_BOTTOM, 188.0, |ui| {
+        for c in [C::ZoomOut, C::ZoomIn, C::ZoomFit] {
+            let name = app.words.get(c.key());
+            if icon_only(ui, c.icon(), &name).on_hover_text(tip(&app.words, c)).clicked() {
+                app.ask(c);
+            }
+        }
+        let text = format!("{:.0} %", view.zoom * 100.0);
+        let name = app.words.get("zoom-now");
+        let r = ui.add(egui::Button::new(caption(&text)).frame_when_inactive(false).min_size(vec2(52.0, 26.0)));
+        if named(r, Role::Button, &name).on_hover_text(tip(&app.words, C::ZoomOne)).clicked() {
+            app.ask(C::ZoomOne);
+        }
+    });
+}
+
+/// The empty canvas is an invitation.
+fn invitation(app: &mut App, ui: &mut Ui, rect: Rect) {
+    let busy = !app.studio.files.is_idle();
+    let area = Rect::from_center_size(rect.center(), vec2(420.0, 240.0));
+    ui.scope_builder(UiBuilder::new().max_rect(area).layout(egui::Layout::top_down(egui::Align::Center)), |ui| {
+        if busy {
+            ui.add_space(90.0);
+            ui.spinner();
+            return;
+        }
+        egui::Frame::window(ui.style()).inner_margin(24).show(ui, |ui| {
+            ui.set_width(372.0);
+            ui.label(icon(Icon::ImagePlus).size(40.0).weak());
+            ui.heading(app.words.get("invitation"));
+            ui.label(app.words.get("invitation-more"));
+            ui.add_space(4.0);
+            let open = app.words.get("cmd-open");
+            if named(ui.add(main_button(ui, &open, Icon::ImagePlus)), Role::Button, &open).clicked() {
+                app.ask(C::Open);
+            }
+            for c in [C::Paste, C::OpenSamples] {
+                if ui.link(app.words.get(c.key())).clicked() {
+                    app.ask(c);
+                }
+            }
+        });
+    });
+}
+
+/// Shows where a dragged file will land.
+fn hovering(app: &App, ui: &Ui, rect: Rect) {
+    let count = ui.input(|i| i.raw.hovered_files.len());
+    if count == 0 {
+        return;
+    }
+    let p = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, ui.scope_id().with("drop")));
+    let accent = theme::accent(ui.visuals().dark_mode);
+    p.rect_filled(rect, 0, Color32::from_black_alpha(150));
+    p.rect_stroke(rect.shrink(12.0), 12, Stroke::new(3.0, accent), egui::StrokeKind::Inside);
+    p.text(
+        rect.center() - vec2(0.0, 28.0),
+        Align2::CENTER_CENTER,
+        char::from(Icon::ImagePlus),
+        FontId::proportional(44.0),
+        Color32::WHITE,
+    );
+    let text = app.words.with("drop-here", [("count", count)]);
+    p.text(rect.center() + vec2(0.0, 20.0), Align2::CENTER_CENTER, text, FontId::proportional(18.0), Color32::WHITE);
+}

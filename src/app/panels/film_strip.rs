@@ -1,0 +1,149 @@
+//! The film strip under the canvas: all pictures, and the results of the shown one, newest first.
+
+use egui::{
+    Color32, CornerRadius, Panel, Rect, Role, ScrollArea, Sense, Stroke, TextureHandle, Ui, WidgetInfo, pos2, vec2,
+};
+use lucide_icons::Icon;
+
+use crate::app::App;
+use crate::app::commands::Command as C;
+use crate::app::panels::menu_bar::tip;
+use crate::app::theme::{self, RADIUS};
+use crate::app::widgets::{caption, elide, icon_only};
+
+const SIDE: f32 = 72.0;
+
+/// Draws the strip.
+pub fn show(app: &mut App, ui: &mut Ui) {
+    let mut open = app.session.strip;
+    Panel::bottom("film-strip").exact_size(SIDE + 52.0).resizable(false).show_collapsible(ui, &mut open, |ui| {
+        ui.add_space(6.0);
+        let results = app.studio.current().map_or(0, |e| e.made.len());
+        ui.horizontal_top(|ui| {
+            let width = ui.available_width();
+            let share = if results == 0 {
+                width
+            } else {
+                (width * 0.5).max(width - 14.0 - (results as f32 * (SIDE + 8.0)).max(150.0))
+            };
+            ui.allocate_ui(vec2(share, SIDE + 40.0), |ui| pictures(app, ui));
+            if results > 0 {
+                ui.separator();
+                ui.vertical(|ui| made(app, ui));
+            }
+        });
+    });
+    app.session.strip = open;
+}
+
+fn pictures(app: &mut App, ui: &mut Ui) {
+    ui.vertical(|ui| {
+        ui.horizontal(|ui| {
+            ui.label(caption(app.words.with("strip-pictures", [("count", app.studio.entries.len())])));
+            for c in [C::Open, C::RemovePicture] {
+                let r = ui.add_enabled_ui(app.can(c), |ui| icon_only(ui, c.icon(), &app.words.get(c.key()))).inner;
+                if r.on_hover_text(tip(&app.words, c)).clicked() {
+                    app.ask(c);
+                }
+            }
+        });
+        let mut picked = None;
+        let count = app.studio.entries.len();
+        ScrollArea::horizontal().id_salt("pictures").auto_shrink([false, true]).show_viewport(ui, |ui, view| {
+            // Only what is in view is laid out, so that hundreds of pictures stay smooth.
+            let step = SIDE + 8.0;
+            ui.set_width(count as f32 * step);
+            ui.set_height(SIDE);
+            let left = ui.max_rect().left();
+            let first = (view.left() / step).floor().max(0.0) as usize;
+            let last = ((view.right() / step).ceil() as usize).min(count);
+            for i in first..last {
+                let e = &app.studio.entries[i];
+                let rect = Rect::from_min_size(pos2(left + i as f32 * step, ui.max_rect().top()), vec2(SIDE, SIDE));
+                let chosen = Some(e.id) == app.studio.selected;
+                let r = thumb(ui, rect, ("picture", e.id), &e.thumb, chosen, &e.name);
+                if app.reveal_selected && chosen {
+                    r.scroll_to_me(None);
+                    app.reveal_selected = false;
+                }
+                let facts = format!("{} × {}, {}", e.picture.width(), e.picture.height(), e.picture.colour_name());
+                let r = r.on_hover_ui(|ui| {
+                    ui.label(&e.name);
+                    ui.label(caption(facts));
+                });
+                if r.clicked() {
+                    picked = Some(e.id);
+                }
+            }
+        });
+        if picked.is_some() {
+            app.studio.selected = picked;
+        }
+    });
+}
+
+fn made(app: &mut App, ui: &mut Ui) {
+    let Some(e) = app.studio.current() else { return };
+    ui.horizontal(|ui| {
+        ui.set_height(26.0);
+        ui.label(caption(app.words.with("strip-results", [("count", e.made.len())])));
+    });
+    let params = app.session.look.params();
+    let mut picked = None;
+    ScrollArea::horizontal().id_salt("results").auto_shrink([false, true]).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            for (i, m) in e.made.iter().enumerate() {
+                let name = app.mix_name(&m.params.mix);
+                let (_, rect) = ui.allocate_space(vec2(SIDE, SIDE));
+                let r = thumb(ui, rect, ("result", i), &m.thumb, m.params == params, &name);
+                let facts = app.words.with("made-in", [("seconds", format!("{:.1}", m.seconds))]);
+                let r = r.on_hover_ui(|ui| {
+                    ui.label(&name);
+                    ui.label(caption(facts));
+                });
+                if r.clicked() {
+                    picked = Some(m.params.clone());
+                }
+            }
+        });
+    });
+    if let Some(p) = picked {
+        app.mixing = p.mix.len() > 1;
+        app.session.look.mix = p.mix;
+        app.session.look.longer_side = p.longer_side;
+    }
+}
+
+fn thumb(
+    ui: &mut Ui,
+    rect: Rect,
+    id: impl std::hash::Hash + std::fmt::Debug,
+    image: &TextureHandle,
+    chosen: bool,
+    name: &str,
+) -> egui::Response {
+    let r = ui.interact(rect, ui.scope_id().with(id), Sense::click());
+    let radius = CornerRadius::same(RADIUS);
+    let dark = ui.visuals().dark_mode;
+    ui.painter().rect_filled(rect, radius, ui.visuals().faint_bg_color);
+    let [w, h] = image.size().map(|v| v as f32);
+    let s = SIDE / w.max(h);
+    let inner = Rect::from_center_size(rect.center(), vec2((w * s).max(2.0), (h * s).max(2.0)));
+    egui::Image::from_texture((image.id(), image.size_vec2())).corner_radius(radius).paint_at(ui, inner);
+    let stroke = if chosen {
+        Stroke::new(3.0, theme::accent(dark))
+    } else if r.hovered() || r.has_focus() {
+        Stroke::new(2.0, ui.visuals().widgets.hovered.fg_stroke.color)
+    } else {
+        Stroke::new(1.0, Color32::TRANSPARENT)
+    };
+    ui.painter().rect_stroke(rect, radius, stroke, egui::StrokeKind::Inside);
+    let short = elide(name, 40);
+    r.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, chosen, &short));
+    r
+}
+
+/// Kept for the empty strip: nothing is blank without an invitation.
+pub fn invitation_icon() -> Icon {
+    Icon::ImagePlus
+}

@@ -1,0 +1,30 @@
+//! The panel at the right: the chosen task's controls, and the way out.
+
+use egui::{Panel, ScrollArea, Ui};
+use lucide_icons::Icon;
+
+use crate::app::App;
+use crate::app::commands::Command as C;
+use crate::app::panels::menu_bar::tip;
+use crate::app::widgets::{main_button, named};
+
+/// Draws the inspector.
+pub fn show(app: &mut App, ui: &mut Ui) {
+    let mut open = app.session.inspector;
+    Panel::right("inspector").default_size(320.0).size_range(272.0..=440.0).show_collapsible(ui, &mut open, |ui| {
+        Panel::bottom("export-bar").frame(egui::Frame::NONE).show(ui, |ui| {
+            ui.add_space(8.0);
+            let text = app.words.get("export-picture");
+            let button = main_button(ui, &text, Icon::Download).min_size(egui::vec2(ui.available_width(), 34.0));
+            let r = named(ui.add_enabled(app.can(C::Export), button), egui::Role::Button, &text);
+            if r.on_hover_text(tip(&app.words, C::Export)).clicked() {
+                app.ask(C::Export);
+            }
+            ui.add_space(8.0);
+        });
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            crate::app::tasks::style::show(app, ui);
+        });
+    });
+    app.session.inspector = open;
+}

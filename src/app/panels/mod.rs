@@ -1,0 +1,12 @@
+//! One file per panel. A panel reads the app, changes what is plainly its own, and sends commands for the rest.
+
+pub mod about;
+pub mod canvas;
+pub mod export;
+pub mod film_strip;
+pub mod inspector;
+pub mod menu_bar;
+pub mod open_path;
+pub mod palette;
+pub mod rail;
+pub mod status_bar;

@@ -1,0 +1,61 @@
+//! The bar at the bottom: the picture's facts, the job under way, the GPU.
+
+use egui::{Panel, ProgressBar, Ui};
+use lucide_icons::Icon;
+
+use crate::app::App;
+use crate::app::commands::Command as C;
+use crate::app::widgets::{caption, elide, icon_only};
+use crate::app::workers::NetJob;
+
+/// Draws the bar.
+pub fn show(app: &mut App, ui: &mut Ui) {
+    Panel::bottom("status-bar").exact_size(30.0).show(ui, |ui| {
+        ui.horizontal_centered(|ui| {
+            if let Some(e) = app.studio.current() {
+                let p = &e.picture;
+                let depth = if p.is_sixteen_bit() { " 16-bit" } else { "" };
+                let text =
+                    format!("{}   {} × {}   {}{depth}", elide(&e.name, 36), p.width(), p.height(), p.colour_name());
+                ui.label(caption(text))
+                    .on_hover_text(e.path.as_ref().map_or(e.name.clone(), |p| p.display().to_string()));
+            }
+            ui.separator();
+            job(app, ui);
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                ui.label(caption(elide(&app.gpu_name, 48))).on_hover_text(&app.gpu_name);
+            });
+        });
+    });
+}
+
+fn job(app: &mut App, ui: &mut Ui) {
+    let Some(running) = app.studio.nets.running() else {
+        let text = if app.studio.files.is_idle() { "status-ready" } else { "status-files" };
+        ui.label(caption(app.words.get(text)));
+        return;
+    };
+    let what = match &*running.job {
+        NetJob::Load => app.words.get("job-load"),
+        NetJob::Gallery { .. } => app.words.get("job-gallery"),
+        NetJob::Style { params, .. } => app.words.with("job-style", [("style", app.mix_name(&params.mix))]),
+    };
+    ui.label(caption(&what));
+    let done = running.done;
+    let bar = ProgressBar::new(done).desired_width(120.0).desired_height(8.0);
+    ui.add(bar);
+    let left = running.time_left().map(|t| {
+        let s = t.as_secs_f32().ceil() as u64;
+        app.words.with("time-left", [("time", format!("{}:{:02}", s / 60, s % 60))])
+    });
+    ui.label(caption(format!("{:.0} %   {}", done * 100.0, left.unwrap_or_default())));
+    // The time left runs down between two reports.
+    ui.ctx().request_repaint_after(std::time::Duration::from_millis(250));
+    if icon_only(ui, Icon::X, &app.words.get("cmd-cancel")).on_hover_text(app.words.get("cmd-cancel-tip")).clicked() {
+        app.ask(C::CancelJob);
+    }
+    let waiting = app.studio.nets.waiting().len();
+    if waiting > 0 {
+        ui.label(caption(app.words.with("jobs-waiting", [("count", waiting)])));
+    }
+}

@@ -1,0 +1,267 @@
+//! What is remembered between two starts: settings, layout, and which pictures were open.
+//!
+//! One TOML file. It never fails to load: a value that cannot be read is replaced by its default and told; a file
+//! that cannot be parsed at all is set aside under another name, so that nothing a person wrote by hand is lost.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::words::Language;
+use crate::gpu::composite::Blend;
+use crate::imaging;
+use crate::tasks::style::Params;
+
+/// How the style is applied: what undo and redo go back and forth over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Look {
+    /// Style ids and their weights (above 0); at least one.
+    pub mix: Vec<(String, f32)>,
+    /// 0 is the original, 1 the full style.
+    pub strength: f32,
+    /// Take only the result's luminance.
+    pub keep_colours: bool,
+    /// The longer side the network works at, in pixels; `None` is the picture's own.
+    pub longer_side: Option<u32>,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { mix: vec![("hokusai-great-wave".into(), 1.0)], strength: 1.0, keep_colours: false, longer_side: None }
+    }
+}
+
+impl Look {
+    /// What the network needs to know.
+    pub fn params(&self) -> Params {
+        Params { mix: self.mix.clone(), longer_side: self.longer_side }
+    }
+
+    /// What the shader needs to know.
+    pub fn blend(&self) -> Blend {
+        Blend { strength: self.strength, keep_colours: self.keep_colours }
+    }
+}
+
+/// The theme, as chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Theme {
+    System,
+    #[default]
+    Dark,
+    Light,
+}
+
+/// How original and result are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum CompareMode {
+    #[default]
+    Result,
+    Split,
+    SideBySide,
+    Difference,
+}
+
+/// How pictures are written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Export {
+    /// "png", "jpg", "webp" or "tiff".
+    pub format: String,
+    /// JPEG quality, 1..=100.
+    pub quality: u8,
+    /// Where the last one went.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        Self { format: "png".into(), quality: 92, folder: None }
+    }
+}
+
+/// Everything that is remembered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Session {
+    pub theme: Theme,
+    /// `None` follows the system.
+    pub language: Option<Language>,
+    /// 0.75..=2.5
+    pub scale: f32,
+    /// No animation.
+    pub still: bool,
+    pub inspector: bool,
+    pub strip: bool,
+    /// Inner size of the window in points.
+    pub window: [f32; 2],
+    pub compare: CompareMode,
+    /// Where the split line stands, 0..=1.
+    pub split: f32,
+    pub look: Look,
+    pub export: Export,
+    pub pictures: Vec<PathBuf>,
+    pub selected: usize,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            theme: Theme::default(),
+            language: None,
+            scale: 1.0,
+            still: false,
+            inspector: true,
+            strip: true,
+            window: [1280.0, 800.0],
+            compare: CompareMode::default(),
+            split: 0.5,
+            look: Look::default(),
+            export: Export::default(),
+            pictures: Vec::new(),
+            selected: 0,
+        }
+    }
+}
+
+impl Session {
+    /// Reads a session from text; what cannot be read is named in the second part.
+    pub fn parse(text: &str) -> Result<(Self, Vec<String>), toml::de::Error> {
+        let mut table: toml::Table = text.parse()?;
+        let mut bad = Vec::new();
+        let d = Self::default();
+        fn take<T: DeserializeOwned>(t: &mut toml::Table, key: &str, or: T, bad: &mut Vec<String>) -> T {
+            match t.remove(key).map(T::deserialize) {
+                None => or,
+                Some(Ok(v)) => v,
+                Some(Err(_)) => {
+                    bad.push(key.to_owned());
+                    or
+                }
+            }
+        }
+        let mut s = Self {
+            theme: take(&mut table, "theme", d.theme, &mut bad),
+            language: take(&mut table, "language", None, &mut bad),
+            scale: take(&mut table, "scale", d.scale, &mut bad),
+            still: take(&mut table, "still", d.still, &mut bad),
+            inspector: take(&mut table, "inspector", d.inspector, &mut bad),
+            strip: take(&mut table, "strip", d.strip, &mut bad),
+            window: take(&mut table, "window", d.window, &mut bad),
+            compare: take(&mut table, "compare", d.compare, &mut bad),
+            split: take(&mut table, "split", d.split, &mut bad),
+            look: take(&mut table, "look", d.look.clone(), &mut bad),
+            export: take(&mut table, "export", d.export.clone(), &mut bad),
+            pictures: take(&mut table, "pictures", d.pictures, &mut bad),
+            selected: take(&mut table, "selected", d.selected, &mut bad),
+        };
+        // Hand-edited numbers may be anything.
+        let sane = |v: f32, low: f32, high: f32, or: f32| if v.is_finite() { v.clamp(low, high) } else { or };
+        s.scale = sane(s.scale, 0.75, 2.5, 1.0);
+        s.split = sane(s.split, 0.0, 1.0, 0.5);
+        s.window = s.window.map(|v| sane(v, 480.0, 8192.0, 800.0));
+        s.export.quality = s.export.quality.clamp(1, 100);
+        s.look.strength = sane(s.look.strength, 0.0, 1.0, 1.0);
+        s.look.mix.retain(|(_, w)| w.is_finite() && *w > 0.0);
+        if s.look.mix.is_empty() {
+            s.look.mix = d.look.mix;
+        }
+        Ok((s, bad))
+    }
+
+    /// Loads the session from its file; a missing file is a first start. The second part are warnings: the names of
+    /// values that could not be read, or the one name the whole file was set aside under.
+    pub fn load(path: &Path) -> (Self, Option<Warning>) {
+        let text = match std::fs::read(path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return (Self::default(), None),
+            Err(e) => return (Self::default(), Some(Warning::Unreadable(e.to_string()))),
+        };
+        match Self::parse(&text) {
+            Ok((s, bad)) if bad.is_empty() => (s, None),
+            Ok((s, bad)) => (s, Some(Warning::Values(bad.join(", ")))),
+            Err(_) => {
+                let aside = path.with_extension("broken.toml");
+                let _ = std::fs::rename(path, &aside);
+                (Self::default(), Some(Warning::SetAside(aside.display().to_string())))
+            }
+        }
+    }
+
+    /// Loads the session without setting anything aside, for what is needed before there is a window.
+    pub fn load_quietly(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        Self::parse(&text).map_or_else(|_| Self::default(), |(s, _)| s)
+    }
+
+    /// Saves the session: written beside, synced, renamed.
+    ///
+    /// # Errors
+    /// A sentence that says what the system refused.
+    pub fn save(&self, path: &Path) -> Result<(), String> {
+        let text = toml::to_string_pretty(self).map_err(|e| e.to_string())?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        }
+        imaging::save_bytes(path, text.as_bytes(), true).map_err(|e| e.to_string())
+    }
+}
+
+/// What was wrong with a session file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// These values had to be replaced by their defaults.
+    Values(String),
+    /// The whole file was no TOML; it now lies here.
+    SetAside(String),
+    /// The system would not let us read it.
+    Unreadable(String),
+}
+
+/// Where the session lives: the platform's folder for settings.
+pub fn default_path() -> Option<PathBuf> {
+    Some(directories::ProjectDirs::from("", "", "lucida")?.config_dir().join("session.toml"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_comes_back_as_it_was() {
+        let s = Session {
+            pictures: vec!["/a b/ü.jpg".into()],
+            scale: 1.25,
+            language: Some(Language::Ko),
+            ..Session::default()
+        };
+        let text = toml::to_string_pretty(&s).unwrap();
+        assert_eq!(Session::parse(&text).unwrap(), (s, vec![]));
+    }
+
+    #[test]
+    fn broken_values_cost_only_themselves() {
+        let text = "theme = 'mauve'\nscale = 1.5\nlook = { strength = 'much' }\nsplit = nan\nunknown = 1\n";
+        let (s, bad) = Session::parse(text).unwrap();
+        assert_eq!(bad, ["theme", "look"]);
+        assert_eq!((s.scale, s.split, s.look), (1.5, 0.5, Look::default()));
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_kept_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("session.toml");
+        std::fs::write(&path, b"\xff\xfe{{{ not toml").unwrap();
+        let (s, warning) = Session::load(&path);
+        assert_eq!(s, Session::default());
+        assert!(matches!(warning, Some(Warning::SetAside(_))));
+        assert!(!path.exists() && dir.path().join("session.broken.toml").exists());
+    }
+}

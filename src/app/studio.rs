@@ -1,0 +1,341 @@
+//! What the window works on: the pictures of the film strip, their results, and the two workers behind them.
+//!
+//! One worker runs networks, the other reads and writes files and prepares textures, so that a picture dropped during
+//! a long job appears at once. Nothing here draws.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use egui::{ColorImage, TextureHandle, TextureOptions};
+
+use super::workers::{FileJob, FileOutcome, Gpu, NetJob, NetOutcome, file_work, net_work};
+use crate::gpu::PictureTexture;
+use crate::imaging::Picture;
+use crate::jobs::{Event, Failure, JobId, Worker};
+use crate::tasks::style::{Params, Stylizer};
+
+/// Names a picture of the strip for as long as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PictureId(u64);
+
+/// Pixels on the GPU, or not.
+#[derive(Default)]
+enum Texture {
+    #[default]
+    Missing,
+    Ready(Arc<PictureTexture>),
+    Refused,
+}
+
+/// A finished result of one picture.
+pub struct Made {
+    /// What it was made with.
+    pub params: Params,
+    /// The result at full size.
+    pub styled: Arc<Picture>,
+    /// A small copy for the strip.
+    pub thumb: TextureHandle,
+    /// How long the network took.
+    pub seconds: f64,
+    texture: Texture,
+    used: Instant,
+}
+
+/// A picture of the strip.
+pub struct Entry {
+    /// Its name for this run.
+    pub id: PictureId,
+    /// What the strip calls it.
+    pub name: String,
+    /// Where it came from, when it came from a file.
+    pub path: Option<PathBuf>,
+    /// The pixels.
+    pub picture: Arc<Picture>,
+    /// A small copy for the strip.
+    pub thumb: TextureHandle,
+    /// Results, newest first. Never dropped by a later failure.
+    pub made: Vec<Made>,
+    /// What each style makes of this picture, by style id.
+    pub gallery: HashMap<String, TextureHandle>,
+    texture: Texture,
+    preview: Option<(Params, Arc<PictureTexture>)>,
+    asked_gallery: bool,
+}
+
+impl Entry {
+    /// The finished result with these parameters.
+    pub fn find(&self, params: &Params) -> Option<&Made> {
+        self.made.iter().find(|m| m.params == *params)
+    }
+}
+
+/// The strip and the workers.
+pub struct Studio {
+    /// The pictures, in strip order.
+    pub entries: Vec<Entry>,
+    /// The shown picture.
+    pub selected: Option<PictureId>,
+    /// The network worker.
+    pub nets: Worker<NetJob, NetOutcome>,
+    /// The file worker.
+    pub files: Worker<FileJob, FileOutcome>,
+    /// The model, once it is loaded.
+    pub stylizer: Option<Arc<Stylizer>>,
+    next: u64,
+}
+
+/// Something the person should be told.
+#[allow(missing_docs)] // the fields say it
+pub enum News {
+    /// A picture joined the strip.
+    Joined(PictureId),
+    /// A file could not be read.
+    Refused { name: String, why: String },
+    /// A network job failed.
+    Failed(String),
+    /// A file was written.
+    Saved(PathBuf),
+    /// A file job failed.
+    FileFailed(String),
+    /// Pixels for the clipboard.
+    Copied(ColorImage),
+    /// A style's painting.
+    Painting(String, ColorImage),
+}
+
+impl Studio {
+    /// Starts the workers and the loading of the model.
+    ///
+    /// # Errors
+    /// When the system refuses another thread.
+    pub fn start(ctx: &egui::Context, gpu: Gpu) -> std::io::Result<Self> {
+        let wake = |ctx: &egui::Context| {
+            let ctx = ctx.clone();
+            move || ctx.request_repaint()
+        };
+        let mut nets = Worker::start("lucida-networks", wake(ctx), net_work(gpu.clone()))?;
+        nets.push(NetJob::Load);
+        Ok(Self {
+            entries: Vec::new(),
+            selected: None,
+            nets,
+            files: Worker::start("lucida-files", wake(ctx), file_work(gpu))?,
+            stylizer: None,
+            next: 0,
+        })
+    }
+
+    /// The shown picture.
+    pub fn current(&self) -> Option<&Entry> {
+        self.entries.iter().find(|e| Some(e.id) == self.selected)
+    }
+
+    /// The place of the shown picture in the strip.
+    pub fn position(&self) -> Option<usize> {
+        self.entries.iter().position(|e| Some(e.id) == self.selected)
+    }
+
+    fn entry(&mut self, id: PictureId) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|e| e.id == id)
+    }
+
+    /// Takes the shown picture out of the strip; its neighbour is shown instead.
+    pub fn remove_selected(&mut self) {
+        let Some(at) = self.position() else { return };
+        let gone = self.entries.remove(at).id;
+        self.nets.drop_waiting(
+            |j| matches!(j, NetJob::Style { entry, .. } | NetJob::Gallery { entry, .. } if *entry == gone),
+        );
+        self.selected = self.entries.get(at.min(self.entries.len().saturating_sub(1))).map(|e| e.id);
+    }
+
+    /// Asks for the style on the shown picture, unless it is there or under way. Waiting jobs of the same picture whose
+    /// weights are being dragged are replaced; a different choice of styles is queued beside them.
+    pub fn ask(&mut self, params: &Params) -> Option<JobId> {
+        let (id, picture) = self.current().map(|e| (e.id, e.picture.clone()))?;
+        self.ask_for(id, picture, params)
+    }
+
+    /// Asks for the style on every picture of the strip. Returns how many jobs that makes.
+    pub fn ask_all(&mut self, params: &Params) -> usize {
+        let all: Vec<_> = self.entries.iter().map(|e| (e.id, e.picture.clone())).collect();
+        all.into_iter().filter_map(|(id, p)| self.ask_for(id, p, params)).count()
+    }
+
+    fn ask_for(&mut self, id: PictureId, picture: Arc<Picture>, params: &Params) -> Option<JobId> {
+        self.stylizer.as_ref()?;
+        if self.entry(id).is_none_or(|e| e.find(params).is_some()) {
+            return None;
+        }
+        let same_styles = |p: &Params| p.mix.iter().map(|m| &m.0).eq(params.mix.iter().map(|m| &m.0));
+        if self.under_way(id, params) {
+            return None;
+        }
+        self.nets
+            .drop_waiting(|j| matches!(j, NetJob::Style { entry, params: p, .. } if *entry == id && same_styles(p)));
+        Some(self.nets.push_before(NetJob::Style { entry: id, picture, params: params.clone() }, |j| {
+            matches!(j, NetJob::Gallery { .. })
+        }))
+    }
+
+    /// Whether a job for this picture and these parameters runs or waits.
+    pub fn under_way(&self, id: PictureId, params: &Params) -> bool {
+        self.nets.jobs().any(|j| matches!(j, NetJob::Style { entry, params: p, .. } if *entry == id && p == params))
+    }
+
+    /// The textures to show for the shown picture: the original, and the best there is for `params` (the result, else a
+    /// preview, else the newest older result). Asks for uploads that are missing.
+    pub fn textures(&mut self, params: &Params) -> (Option<Arc<PictureTexture>>, Option<Arc<PictureTexture>>) {
+        let Some(id) = self.selected else { return (None, None) };
+        let mut uploads = Vec::new();
+        let Some(e) = self.entries.iter_mut().find(|e| e.id == id) else { return (None, None) };
+        if matches!(e.texture, Texture::Missing) {
+            uploads.push((None, e.picture.clone()));
+        }
+        let preview = e.preview.as_ref().filter(|(p, _)| p == params).map(|(_, t)| t.clone());
+        let exact = e.made.iter().position(|m| m.params == *params);
+        let shown = exact.or(if preview.is_some() { None } else { (!e.made.is_empty()).then_some(0) });
+        let mut result = preview;
+        if let Some(m) = shown.and_then(|i| e.made.get_mut(i)) {
+            m.used = Instant::now();
+            match &m.texture {
+                Texture::Ready(t) => result = Some(t.clone()),
+                Texture::Refused => {}
+                Texture::Missing => uploads.push((Some(m.params.clone()), m.styled.clone())),
+            }
+        }
+        let original = if let Texture::Ready(t) = &e.texture { Some(t.clone()) } else { None };
+        for (made, picture) in uploads {
+            let waiting = self
+                .files
+                .jobs()
+                .any(|j| matches!(j, FileJob::Upload { entry, made: m, .. } if *entry == id && *m == made));
+            if !waiting {
+                // What is looked at comes before what is still to be read.
+                self.files.push_before(FileJob::Upload { entry: id, made, picture }, |_| true);
+            }
+        }
+        (original, result)
+    }
+
+    /// Asks for the gallery of the shown picture, once, when the networks have nothing better to do.
+    pub fn ask_gallery(&mut self) {
+        if self.stylizer.is_none() || !self.nets.is_idle() {
+            return;
+        }
+        let Some(id) = self.selected else { return };
+        let Some(e) = self.entry(id).filter(|e| !e.asked_gallery) else { return };
+        e.asked_gallery = true;
+        let job = NetJob::Gallery { entry: id, picture: e.picture.clone() };
+        self.nets.push(job);
+    }
+
+    /// Takes in what the workers did. Never blocks.
+    pub fn drain(&mut self, ctx: &egui::Context) -> Vec<News> {
+        let mut news = Vec::new();
+        for event in self.nets.drain() {
+            match event {
+                Event::Part(_, o) | Event::Ended(_, Ok(o)) => self.take_net(ctx, o),
+                Event::Ended(_, Err(Failure::Cancelled)) => {}
+                Event::Ended(_, Err(Failure::Failed(why))) => news.push(News::Failed(why)),
+            }
+        }
+        for event in self.files.drain() {
+            match event {
+                Event::Part(_, o) | Event::Ended(_, Ok(o)) => news.extend(self.take_file(ctx, o)),
+                Event::Ended(_, Err(Failure::Cancelled)) => {}
+                Event::Ended(_, Err(Failure::Failed(why))) => news.push(News::FileFailed(why)),
+            }
+        }
+        self.forget_old_textures();
+        news
+    }
+
+    fn take_net(&mut self, ctx: &egui::Context, outcome: NetOutcome) {
+        match outcome {
+            NetOutcome::Loaded(s) => self.stylizer = Some(s),
+            NetOutcome::Preview { entry, params, image } => {
+                if let (Some(e), Some(t)) = (self.entry(entry), image) {
+                    e.preview = Some((params, t));
+                }
+            }
+            NetOutcome::Styled { entry, params, styled, thumb, texture, seconds } => {
+                if let Some(e) = self.entry(entry) {
+                    let thumb = ctx.load_texture("result", thumb, TextureOptions::LINEAR);
+                    e.preview = None;
+                    let texture = texture.map_or(Texture::Missing, Texture::Ready);
+                    e.made.insert(0, Made { params, styled, thumb, seconds, texture, used: Instant::now() });
+                }
+            }
+            NetOutcome::Sample { entry, style, image } => {
+                if let Some(e) = self.entry(entry) {
+                    e.gallery.insert(style, ctx.load_texture("sample", image, TextureOptions::LINEAR));
+                }
+            }
+            NetOutcome::GalleryDone => {}
+        }
+    }
+
+    fn take_file(&mut self, ctx: &egui::Context, outcome: FileOutcome) -> Option<News> {
+        match outcome {
+            FileOutcome::Opened { name, path, picture, thumb } => {
+                self.next += 1;
+                let id = PictureId(self.next);
+                self.entries.push(Entry {
+                    id,
+                    name,
+                    path,
+                    picture,
+                    thumb: ctx.load_texture("thumb", thumb, TextureOptions::LINEAR),
+                    made: Vec::new(),
+                    gallery: HashMap::new(),
+                    texture: Texture::Missing,
+                    preview: None,
+                    asked_gallery: false,
+                });
+                Some(News::Joined(id))
+            }
+            FileOutcome::Refused { name, why } => Some(News::Refused { name, why }),
+            FileOutcome::Read => None,
+            FileOutcome::Painting(style, image) => Some(News::Painting(style, image)),
+            FileOutcome::Uploaded { entry, made, texture } => {
+                let why = texture.as_ref().err().filter(|why| !why.is_empty()).cloned();
+                if let Some(e) = self.entry(entry) {
+                    let place = match made {
+                        None => Some(&mut e.texture),
+                        Some(p) => e.made.iter_mut().find(|m| m.params == p).map(|m| &mut m.texture),
+                    };
+                    if let Some(place) = place {
+                        // What could not be uploaded is not tried again with every frame.
+                        *place = texture.map_or(Texture::Refused, Texture::Ready);
+                    }
+                }
+                why.map(News::FileFailed)
+            }
+            FileOutcome::Saved(path) => Some(News::Saved(path)),
+            FileOutcome::Composed(image) => Some(News::Copied(image)),
+        }
+    }
+
+    /// Textures cost GPU memory; those of pictures that are not shown go, but for the most recent results.
+    fn forget_old_textures(&mut self) {
+        const KEEP: usize = 6;
+        let shown = self.selected;
+        for e in self.entries.iter_mut().filter(|e| Some(e.id) != shown) {
+            e.texture = Texture::Missing;
+            e.preview = None;
+        }
+        let mut held: Vec<_> = self
+            .entries
+            .iter_mut()
+            .flat_map(|e| &mut e.made)
+            .filter(|m| matches!(m.texture, Texture::Ready(_)))
+            .collect();
+        held.sort_by_key(|m| std::cmp::Reverse(m.used));
+        for m in held.into_iter().skip(KEEP) {
+            m.texture = Texture::Missing;
+        }
+    }
+}

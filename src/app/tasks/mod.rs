@@ -1,0 +1,3 @@
+//! One file per task: its controls in the inspector.
+
+pub mod style;

@@ -1,0 +1,396 @@
+//! The whole window, driven by role and label as a person (or a screen reader) would: drop, pick, slide, undo, export.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use egui::accesskit::Role;
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use lucida::app::session::{CompareMode, Session};
+use lucida::app::{App, Start};
+use lucida::gpu::{PictureTexture, composite};
+use lucida::imaging::{self, Format, Picture};
+
+type Window = Harness<'static, App>;
+
+fn window(size: [f32; 2], start: Start) -> Window {
+    let build = move |cc: &mut eframe::CreationContext<'static>| App::new(cc, start).unwrap();
+    let mut h = Harness::builder().with_size(size).with_max_steps(64).wgpu().build_eframe(build);
+    h.run_steps(2);
+    h
+}
+
+/// Steps the window until `done`, as long as a slow machine may need.
+fn until(h: &mut Window, what: &str, mut done: impl FnMut(&App) -> bool) {
+    let end = Instant::now() + Duration::from_secs(180);
+    while !done(h.state()) {
+        assert!(
+            Instant::now() < end,
+            "waited in vain for: {what}; {:?}",
+            h.state().notices.texts().collect::<Vec<_>>()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+        h.step();
+    }
+    h.run_steps(3);
+}
+
+fn idle(app: &App) -> bool {
+    app.studio.stylizer.is_some()
+        && app.studio.nets.is_idle()
+        && app.studio.files.is_idle()
+        && !app.studio.entries.is_empty()
+}
+
+fn settled(h: &mut Window) {
+    until(h, "all jobs to end", idle);
+    // A step later the app may ask for more: the gallery comes when the result is there.
+    until(h, "all jobs to end", idle);
+}
+
+/// Writes the window as it is drawn now to `target/tmp/window/NAME.png`, for people to look at.
+fn shot(h: &mut Window, name: &str) -> image::RgbaImage {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("window");
+    std::fs::create_dir_all(&folder).unwrap();
+    let picture = h.render().unwrap();
+    picture.save(folder.join(format!("{name}.png"))).unwrap();
+    picture
+}
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+    fn start(&self, files: &[PathBuf]) -> Start {
+        Start { files: files.to_vec(), session: Some(self.path("session.toml")) }
+    }
+    /// A photo-like picture: smooth colour with some structure.
+    fn photo(&self, name: &str, width: u32, height: u32) -> PathBuf {
+        let rgba = (0..height).flat_map(|y| {
+            (0..width).flat_map(move |x| {
+                let wave = ((x as f32 * 0.21).sin() * (y as f32 * 0.13).cos() * 60.0) as i32;
+                [(x * 255 / width) as u8, (y * 255 / height) as u8, (128 + wave) as u8, 255]
+            })
+        });
+        let p = Picture::from_rgba8(width, height, rgba.collect()).unwrap();
+        let path = self.path(name);
+        imaging::save_bytes(&path, &imaging::encode(&p, Format::Png).unwrap(), true).unwrap();
+        path
+    }
+}
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|e| e.to_string())
+    }
+}
+
+fn drop_on(h: &mut Window, paths: &[PathBuf]) {
+    h.input_mut().dropped_files = paths.iter().map(|p| Arc::new(Dropped(p.clone())) as _).collect();
+    h.step();
+}
+
+#[test]
+fn it_opens_with_a_sample_already_stylized() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[]));
+    until(&mut h, "the sample, its style and the gallery", |a| {
+        idle(a) && a.studio.current().is_some_and(|e| e.gallery.len() >= 8)
+    });
+    assert_eq!(h.state().studio.entries.len(), 1);
+    assert_eq!(h.state().studio.current().unwrap().made.len(), 1);
+    h.get_by_role_and_label(Role::Slider, "Strength");
+    let picture = shot(&mut h, "first");
+    // The canvas shows a picture: many colours, not the surround's one.
+    let colours: std::collections::HashSet<_> = (200..700)
+        .step_by(7)
+        .flat_map(|x| (150..550).step_by(7).map(move |y| (x, y)))
+        .map(|(x, y)| picture.get_pixel(x, y).0)
+        .collect();
+    assert!(colours.len() > 500, "{}", colours.len());
+}
+
+#[test]
+fn a_person_drops_picks_slides_takes_back_and_exports() {
+    let home = Home::new();
+    let (a, b) = (home.photo("a.png", 120, 80), home.photo("b.png", 64, 96));
+    let mut h = window([1280.0, 800.0], home.start(&[]));
+    settled(&mut h);
+    drop_on(&mut h, &[a, b.clone()]);
+    until(&mut h, "both pictures", |s| s.studio.entries.len() == 3);
+    settled(&mut h);
+    assert_eq!(h.state().studio.current().unwrap().name, "b.png");
+
+    // Another style is one click away, and its result joins the first.
+    h.get_by_role_and_label(Role::RadioButton, "Auvers").click();
+    h.run_steps(2);
+    settled(&mut h);
+    assert_eq!(h.state().studio.current().unwrap().made.len(), 2);
+    assert_eq!(h.state().session.look.mix, [("van-gogh-auvers".to_owned(), 1.0)]);
+
+    // The strength slider starts no inference and uploads nothing.
+    let (uploads, made) = (PictureTexture::uploads(), h.state().studio.current().unwrap().made.len());
+    let slider = h.get_by_role_and_label(Role::Slider, "Strength").rect();
+    h.drag_at(slider.right_center() - egui::vec2(6.0, 0.0));
+    h.run_steps(2);
+    for i in 1..=5 {
+        h.hover_at(slider.right_center() - egui::vec2(6.0 + 20.0 * i as f32, 0.0));
+        h.run_steps(1);
+    }
+    h.drop_at(slider.right_center() - egui::vec2(106.0, 0.0));
+    h.run_steps(3);
+    let strength = h.state().session.look.strength;
+    assert!((0.3..0.9).contains(&strength), "{strength}");
+    assert!(h.state().studio.nets.is_idle());
+    assert_eq!((PictureTexture::uploads(), h.state().studio.current().unwrap().made.len()), (uploads, made));
+
+    // The whole drag is one step back; and forth again.
+    h.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    h.run_steps(3);
+    assert_eq!(h.state().session.look.strength, 1.0);
+    h.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    h.run_steps(3);
+    assert_eq!(h.state().session.look.strength, strength);
+    h.get_by_label("Keep the photo's colours").click();
+    h.run_steps(3);
+    assert!(h.state().session.look.keep_colours);
+
+    // Export, exactly as seen.
+    h.key_press_modifiers(Modifiers::COMMAND, Key::E);
+    h.run_steps(3);
+    let out = home.path("out.png");
+    let field = h.get_by_role_and_label(Role::TextInput, "File");
+    field.focus();
+    h.run_steps(1);
+    h.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    h.get_by_role_and_label(Role::TextInput, "File").type_text(&out.display().to_string());
+    h.run_steps(3);
+    shot(&mut h, "export");
+    h.get_by_role_and_label(Role::Button, "Export").click();
+    h.run_steps(2);
+    settled(&mut h);
+    let e = h.state().studio.current().unwrap();
+    let look = &h.state().session.look;
+    assert!(look.keep_colours);
+    let wanted =
+        composite::export(&imaging::open(&b).unwrap(), &e.find(&look.params()).unwrap().styled, look.blend()).unwrap();
+    assert_eq!(imaging::open(&out).unwrap(), wanted);
+    assert!(h.state().notices.texts().any(|t| t.contains("out.png")));
+}
+
+#[test]
+fn a_bad_file_is_refused_in_one_sentence_and_costs_nothing() {
+    let home = Home::new();
+    let good = home.photo("good.png", 48, 40);
+    std::fs::write(home.path("bad.jpg"), b"\xff\xd8\xff\xe0 this is no picture").unwrap();
+    std::fs::create_dir(home.path("empty")).unwrap();
+    let mut h = window([1280.0, 800.0], home.start(&[good]));
+    settled(&mut h);
+    drop_on(&mut h, &[home.path("bad.jpg"), home.path("empty"), home.path("nowhere.png")]);
+    until(&mut h, "three refusals", |a| a.notices.texts().count() == 3);
+    assert_eq!(h.state().studio.entries.len(), 1);
+    assert_eq!(h.state().studio.current().unwrap().made.len(), 1);
+    shot(&mut h, "refused");
+}
+
+#[test]
+fn a_job_is_cancelled_at_once_and_others_go_on() {
+    let home = Home::new();
+    let big = home.photo("big.png", 2600, 2000);
+    let mut h = window([1280.0, 800.0], home.start(&[big]));
+    until(&mut h, "a job under way", |a| {
+        a.studio.nets.running().is_some_and(|r| r.done > 0.05) && a.studio.current().is_some()
+    });
+    h.get_by_role_and_label(Role::RadioButton, "Poppies").click();
+    h.run_steps(3);
+    shot(&mut h, "busy");
+    let running = h.state().studio.nets.running().unwrap().id;
+    let began = Instant::now();
+    h.key_press_modifiers(Modifiers::COMMAND, Key::Period);
+    until(&mut h, "the job to stop", |a| a.studio.nets.running().is_none_or(|r| r.id != running));
+    println!("cancelled after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "half a second is the promise; a loaded machine may take a little longer"
+    );
+    // The queued one runs on; stop it too, the window stays alive and empty-handed.
+    h.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Period);
+    until(&mut h, "nothing to run", |a| {
+        !a.studio.nets.jobs().any(|j| matches!(j, lucida::app::workers::NetJob::Style { .. }))
+    });
+    assert_eq!(h.state().studio.entries.len(), 1);
+}
+
+#[test]
+fn styles_are_mixed_by_weights() {
+    let home = Home::new();
+    let mut h = window([1280.0, 900.0], home.start(&[home.photo("a.png", 96, 64)]));
+    settled(&mut h);
+    h.get_by_label("Mix styles").click();
+    h.run_steps(2);
+    h.get_by_role_and_label(Role::RadioButton, "Harvesters").click();
+    h.run_steps(3);
+    settled(&mut h);
+    let e = h.state().studio.current().unwrap();
+    assert_eq!(e.made.len(), 2);
+    assert_eq!(e.made[0].params.mix.len(), 2);
+    assert_ne!(e.made[0].styled, e.made[1].styled);
+    shot(&mut h, "mix");
+}
+
+#[test]
+fn every_way_to_compare_and_zoom_draws() {
+    let home = Home::new();
+    let mut h = window([1024.0, 700.0], home.start(&[home.photo("a.png", 300, 200)]));
+    settled(&mut h);
+    let mut seen = Vec::new();
+    for (key, mode) in [
+        (Key::Q, CompareMode::Result),
+        (Key::W, CompareMode::Split),
+        (Key::E, CompareMode::SideBySide),
+        (Key::D, CompareMode::Difference),
+    ] {
+        h.key_press(key);
+        h.run_steps(3);
+        assert_eq!(h.state().session.compare, mode);
+        seen.push(shot(&mut h, &format!("compare-{mode:?}")));
+    }
+    assert!(seen.windows(2).all(|w| w[0] != w[1]), "two modes look the same");
+    // Hold to see the original.
+    h.key_press(Key::Q);
+    h.run_steps(2);
+    h.key_down(Key::Space);
+    h.run_steps(2);
+    assert_ne!(shot(&mut h, "held"), seen[0]);
+    h.key_up(Key::Space);
+    for key in [Key::Z, Key::Plus, Key::Plus, Key::Minus, Key::F] {
+        h.key_press(key);
+        h.run_steps(2);
+    }
+    h.get_by_label("Zoom to fit");
+}
+
+#[test]
+fn commands_are_found_by_name() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 40)]));
+    settled(&mut h);
+    h.key_press_modifiers(Modifiers::COMMAND, Key::K);
+    h.run_steps(3);
+    h.get_by_role_and_label(Role::TextInput, "Type a command").type_text("light");
+    h.run_steps(3);
+    shot(&mut h, "palette");
+    h.key_press(Key::Enter);
+    h.run_steps(3);
+    assert_eq!(h.state().session.theme, lucida::app::session::Theme::Light);
+    shot(&mut h, "light");
+}
+
+#[test]
+fn the_session_is_there_again_in_the_chosen_language() {
+    let home = Home::new();
+    let (a, b) = (home.photo("하나.png", 60, 40), home.photo("b.png", 40, 60));
+    {
+        let mut h = window([1280.0, 800.0], home.start(&[a.clone(), b.clone()]));
+        settled(&mut h);
+        h.get_by_role_and_label(Role::RadioButton, "Ejiri").click();
+        h.run_steps(3);
+        h.key_press_modifiers(Modifiers::COMMAND, Key::K);
+        h.run_steps(2);
+        h.get_by_role_and_label(Role::TextInput, "Type a command").type_text("korean");
+        h.run_steps(2);
+        h.key_press(Key::Enter);
+        settled(&mut h);
+        eframe::App::on_exit(h.state_mut());
+    }
+    let saved = Session::load_quietly(&home.path("session.toml"));
+    assert_eq!(saved.pictures, [a, b]);
+    let mut h = window([1280.0, 800.0], home.start(&[]));
+    until(&mut h, "both pictures", |s| s.studio.entries.len() == 2);
+    settled(&mut h);
+    assert_eq!(h.state().session.look.mix[0].0, "hokusai-ejiri");
+    assert_eq!(h.state().studio.current().unwrap().name, "b.png");
+    h.get_by_role_and_label(Role::Slider, "세기");
+    shot(&mut h, "korean");
+}
+
+#[test]
+fn broken_settings_are_told_and_set_aside() {
+    let home = Home::new();
+    std::fs::write(home.path("session.toml"), "theme = [not toml").unwrap();
+    let mut h = window([1280.0, 800.0], home.start(&[]));
+    settled(&mut h);
+    assert!(h.state().notices.texts().any(|t| t.contains("session.broken.toml")));
+}
+
+#[test]
+fn an_empty_strip_is_an_invitation() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 40)]));
+    settled(&mut h);
+    h.key_press_modifiers(Modifiers::COMMAND, Key::Backspace);
+    h.run_steps(3);
+    assert!(h.state().studio.entries.is_empty());
+    h.get_by_label("Drop a picture here");
+    shot(&mut h, "empty");
+}
+
+#[test]
+fn every_result_is_exported_under_a_name_of_its_own() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("other")).unwrap();
+    let files = [home.photo("a.png", 40, 30), home.photo("other/a.png", 30, 40), home.photo("b.png", 32, 32)];
+    let mut h = window([1280.0, 800.0], home.start(&files));
+    settled(&mut h);
+    h.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::A);
+    h.run_steps(3);
+    settled(&mut h);
+    let folder = home.path("out");
+    std::fs::create_dir(&folder).unwrap();
+    lucida::app::panels::export::all(h.state_mut(), &folder);
+    settled(&mut h);
+    let mut sizes: Vec<_> =
+        imaging::pictures_in(&folder).unwrap().iter().map(|p| imaging::open(p).unwrap().size()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [[30, 40], [32, 32], [40, 30]]);
+}
+
+#[test]
+fn results_survive_a_lost_graphics_device() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 30)]));
+    settled(&mut h);
+    let folder = home.path("rescued");
+    assert_eq!(lucida::app::rescue::results(h.state(), &folder), 1);
+    let saved = imaging::open(&folder.join("a-hokusai-great-wave-1.png")).unwrap();
+    assert_eq!(saved.size(), [40, 30]);
+    assert_ne!(saved, imaging::open(&home.path("a.png")).unwrap());
+}
+
+#[test]
+fn a_pasted_picture_is_kept_for_the_next_start() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 40)]));
+    settled(&mut h);
+    let image = egui::ColorImage::filled([30, 20], egui::Color32::from_rgb(200, 30, 60));
+    h.event(egui::Event::PasteImage(Arc::new(image)));
+    h.step();
+    until(&mut h, "the pasted picture", |a| a.studio.entries.len() == 2);
+    settled(&mut h);
+    let path = h.state().studio.current().unwrap().path.clone().unwrap();
+    assert_eq!(imaging::open(&path).unwrap().size(), [30, 20]);
+}
