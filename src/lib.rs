@@ -10,3 +10,4 @@ pub mod tasks; // what a person picks: parameters in, a typed outcome out
 pub mod gpu; // textures, the composite shader and its CPU twin
 pub mod jobs; // worker threads: a queue, progress, cancel, results by channel
 pub mod app; // the window
+pub mod cli; // the same work without a window

@@ -1,0 +1,56 @@
+//! `lucida bench`: how long one forward pass takes, and how much memory.
+
+use std::num::NonZeroUsize;
+
+use clap::Args;
+
+use super::{Failure, console};
+use crate::tasks;
+
+/// Networks that later versions time: known by name, but not here yet.
+const LATER: [&str; 5] = ["cyclegan-resnet9", "mobilenet-v2", "resnet101", "deeplabv3-resnet50", "fcn-resnet50"];
+
+/// Which network, how large, how often.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The network: johnson
+    #[arg(value_name = "NET")]
+    net: String,
+
+    /// Side of the square input in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 512, value_parser = clap::value_parser!(u32).range(16..=8192))]
+    size: u32,
+
+    /// Threads to compute with [default: one per processor core]
+    #[arg(long, value_name = "T")]
+    threads: Option<NonZeroUsize>,
+
+    /// Passes to time, after one that is not counted
+    #[arg(long, value_name = "R", default_value = "5")]
+    runs: NonZeroUsize,
+
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `lucida bench`.
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let net = arguments.net.as_str();
+    if LATER.contains(&net) {
+        return Err(Failure::later("network", net, tasks::NETS));
+    }
+    let cores = std::thread::available_parallelism().ok();
+    let threads = arguments.threads.or(cores).map_or(1, NonZeroUsize::get);
+    let timed = tasks::bench(net, arguments.size as usize, threads, arguments.runs.get())?;
+    if arguments.json {
+        return console::print_json(&timed);
+    }
+    console::print(&format!(
+        "{net} at {size} x {size}, {threads} threads: {:.3} s (median of {}), {} MB at most",
+        timed.median_s,
+        timed.runs,
+        timed.peak_rss_mb,
+        size = timed.size,
+    ))
+}

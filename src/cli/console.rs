@@ -1,0 +1,107 @@
+//! The two output streams, Ctrl+C, and saving so that neither harms the other.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::Failure;
+use crate::imaging::{self, ImagingError};
+use crate::nn::CancelToken;
+
+/// How long an interrupted command may take to stop by itself before the process ends. Networks look at their token
+/// many times a second; reading a pipe or decoding a large picture cannot be stopped otherwise.
+const GRACE: Duration = Duration::from_millis(400);
+
+/// One run of a command: what Ctrl+C cancels, and the lock that lets a save in progress finish first.
+pub(super) struct Session {
+    cancel: CancelToken,
+    saving: Arc<Mutex<()>>,
+}
+
+impl Session {
+    /// Starts listening for Ctrl+C.
+    pub(super) fn start() -> Session {
+        let session = Session { cancel: CancelToken::default(), saving: Arc::default() };
+        let (cancel, saving) = (session.cancel.clone(), session.saving.clone());
+        let listening = ctrlc::set_handler(move || {
+            cancel.cancel();
+            thread::sleep(GRACE);
+            let _no_file_is_being_written = lock(&saving);
+            process::exit(130);
+        });
+        if let Err(error) = listening {
+            say(format_args!("Ctrl+C will not stop cleanly: {error}"));
+        }
+        session
+    }
+
+    /// The token that Ctrl+C sets.
+    pub(super) fn token(&self) -> CancelToken {
+        self.cancel.clone()
+    }
+
+    /// Fails if Ctrl+C was pressed.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.cancel.is_cancelled() {
+            return Err(Failure::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// Saves a whole file, or nothing if Ctrl+C came first.
+    pub(super) fn save(&self, path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
+        let _saving = lock(&self.saving);
+        self.check()?;
+        imaging::save_bytes(path, bytes, force).map_err(|error| match error {
+            ImagingError::Exists { path } => exists(&path),
+            other => Failure::Work(other.to_string()),
+        })
+    }
+}
+
+/// The refusal to replace a file.
+pub(super) fn exists(path: &Path) -> Failure {
+    Failure::Work(format!("{} already exists; add --force to replace it, or choose another name", path.display()))
+}
+
+fn lock(saving: &Mutex<()>) -> MutexGuard<'_, ()> {
+    // The lock guards no data, so a panic elsewhere leaves nothing broken behind.
+    saving.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says one line on standard error. Nobody may be listening there; that is no reason to fail.
+pub(super) fn say(line: impl Display) {
+    let _ = writeln!(io::stderr(), "lucida: {line}");
+}
+
+/// Prints text and a line end on standard output.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    match write_all(&[text.trim_end().as_bytes(), b"\n"]) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Closed),
+        Err(error) => Err(Failure::with("cannot write to standard output", error)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes a whole file to standard output; that nobody takes it is a failure here.
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    write_all(&[bytes]).map_err(|e| Failure::with("cannot write to standard output", e))
+}
+
+fn write_all(parts: &[&[u8]]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for part in parts {
+        out.write_all(part)?;
+    }
+    out.flush()
+}
+
+/// Prints one JSON value on standard output.
+pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(|e| Failure::Work(e.to_string()))?;
+    print(&text)
+}

@@ -1,0 +1,303 @@
+//! Which file becomes which: decided, and refused where it must be, before any work starts.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::{Failure, console};
+use crate::imaging::{self, Format, Loss, Picture};
+
+/// A file format by name, where no file name says it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FormatName {
+    /// Lossless, 8 or 16 bit, alpha
+    Png,
+    /// Lossy, 8 bit, opaque
+    #[value(alias = "jpg")]
+    Jpeg,
+    /// Lossless, 8 bit, alpha
+    Webp,
+    /// Lossless, 8 or 16 bit, alpha
+    #[value(alias = "tif")]
+    Tiff,
+}
+
+/// Where a picture comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Stdin,
+    File(PathBuf),
+}
+
+impl Source {
+    fn new(path: &Path) -> Source {
+        match path.to_str() {
+            Some("-") => Source::Stdin,
+            _ => Source::File(path.to_owned()),
+        }
+    }
+
+    /// The whole path as a person would write it.
+    pub(super) fn path(&self) -> String {
+        match self {
+            Source::Stdin => "-".to_owned(),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// The name without its folder, for the progress bar.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Source::Stdin => "standard input".to_owned(),
+            Source::File(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        }
+    }
+
+    /// Reads and decodes the picture.
+    pub(super) fn open(&self) -> Result<Picture, Failure> {
+        match self {
+            Source::Stdin => {
+                let mut bytes = Vec::new();
+                // One byte more than any picture may have, so that the decoder sees that it is too much.
+                let most = imaging::Limits::default().max_alloc.saturating_add(1);
+                io::stdin()
+                    .lock()
+                    .take(most)
+                    .read_to_end(&mut bytes)
+                    .map_err(|e| Failure::with("cannot read standard input", e))?;
+                if bytes.is_empty() {
+                    return Err(Failure::Work("standard input is empty; pipe a picture into it".into()));
+                }
+                imaging::decode(&bytes).map_err(|e| Failure::with("standard input", e))
+            }
+            Source::File(path) => imaging::open(path).map_err(|error| match error {
+                // These name the path themselves.
+                imaging::ImagingError::Io { .. } | imaging::ImagingError::NotAFile { .. } => {
+                    Failure::Work(error.to_string())
+                }
+                other => Failure::with(path.display(), other),
+            }),
+        }
+    }
+}
+
+/// Where a picture goes.
+#[derive(Debug)]
+pub(super) enum Target {
+    Stdout,
+    File(PathBuf),
+}
+
+/// One picture's way.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) source: Source,
+    pub(super) target: Target,
+    pub(super) format: Format,
+}
+
+/// Everything one command will read and write.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) jobs: Vec<Job>,
+    /// Several pictures were asked for, so one may fail alone.
+    pub(super) many: bool,
+    /// What already cannot be done: the file, and why.
+    pub(super) refused: Vec<(String, Failure)>,
+}
+
+/// How to write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Writing {
+    pub(super) format: Option<FormatName>,
+    /// 1..=100, for JPEG.
+    pub(super) quality: Option<u8>,
+    pub(super) force: bool,
+}
+
+/// Decides which input becomes which output.
+///
+/// One input goes to the file `output`, or into it if it is a folder; several inputs, or a folder of them, go into the
+/// folder `output`, which is created. `-` stands for standard input and output.
+///
+/// # Errors
+/// Arguments that contradict each other, an ending that no format has, a single output that exists or has no folder.
+/// What concerns only one of several inputs is told in [`Plan::refused`] instead.
+pub(super) fn plan(inputs: &[PathBuf], output: &Path, writing: Writing) -> Result<Plan, Failure> {
+    let mut plan =
+        Plan { jobs: Vec::new(), many: inputs.len() > 1 || inputs.iter().any(|i| i.is_dir()), refused: Vec::new() };
+    if inputs.iter().filter(|i| i.as_os_str() == "-").count() > 1 {
+        return Err(Failure::Arguments("standard input (-) can be read only once".into()));
+    }
+    if output.as_os_str() == "-" {
+        let [input] = inputs else {
+            return Err(Failure::Arguments("only one picture fits on standard output; give a folder to -o".into()));
+        };
+        if input.is_dir() {
+            return Err(Failure::Arguments(
+                "a folder of pictures does not fit on standard output; give a folder to -o".into(),
+            ));
+        }
+        plan.jobs.push(Job {
+            source: Source::new(input),
+            target: Target::Stdout,
+            format: with_quality(writing.format.map_or(Format::Png, FormatName::format), writing.quality),
+        });
+        return Ok(plan);
+    }
+    let into_folder = plan.many || output.is_dir() || ends_with_separator(output);
+    if !into_folder {
+        let [input] = inputs else {
+            return Err(Failure::Arguments("no picture was given".into()));
+        };
+        plan.jobs.push(single(Source::new(input), output, writing)?);
+        return Ok(plan);
+    }
+
+    if output.exists() && !output.is_dir() {
+        return Err(Failure::Arguments(format!(
+            "several pictures need a folder to go to, but {} is a file",
+            output.display()
+        )));
+    }
+    fs::create_dir_all(output)
+        .map_err(|e| Failure::with(format_args!("cannot create the folder {}", output.display()), e))?;
+    let mut taken = HashSet::new();
+    for input in inputs {
+        let found = if input.is_dir() { imaging::pictures_in(input) } else { Ok(vec![input.clone()]) };
+        match found {
+            Err(error) => plan.refused.push((input.display().to_string(), Failure::Work(error.to_string()))),
+            Ok(found) if found.is_empty() => plan.refused.push((
+                input.display().to_string(),
+                Failure::Work(format!("there is no picture in the folder {}", input.display())),
+            )),
+            Ok(found) => {
+                for path in found {
+                    let source = Source::new(&path);
+                    let (name, format) = name_in_folder(&source, writing, &mut taken);
+                    let target = output.join(name);
+                    if target.exists() && !writing.force {
+                        plan.refused.push((source.path(), console::exists(&target)));
+                    } else {
+                        plan.jobs.push(Job { source, target: Target::File(target), format });
+                    }
+                }
+            }
+        }
+    }
+    Ok(plan)
+}
+
+fn single(source: Source, output: &Path, writing: Writing) -> Result<Job, Failure> {
+    let Some(format) = Format::from_path(output) else {
+        return Err(Failure::Arguments(format!(
+            "{}: the ending tells the format; use .png, .jpg, .jpeg, .webp, .tif or .tiff",
+            output.display()
+        )));
+    };
+    let asked = writing.format.map(FormatName::format);
+    if let Some(asked) = asked
+        && asked.name() != format.name()
+    {
+        return Err(Failure::Arguments(format!(
+            "{} would be {} by its ending, but --format says {}",
+            output.display(),
+            format.name(),
+            asked.name()
+        )));
+    }
+    check_target(output, writing.force)?;
+    Ok(Job { source, target: Target::File(output.to_owned()), format: with_quality(format, writing.quality) })
+}
+
+/// Refuses a file that exists (unless `force`) or whose folder does not.
+pub(super) fn check_target(output: &Path, force: bool) -> Result<(), Failure> {
+    if output.exists() && !force {
+        return Err(console::exists(output));
+    }
+    match output.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(Failure::Work(format!("the folder {} does not exist; create it first", folder.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A name for `source` in the output folder that nobody in this plan has: its own where its format can be written,
+/// else its stem as PNG, with a number where two inputs share a name.
+fn name_in_folder(source: &Source, writing: Writing, taken: &mut HashSet<OsString>) -> (OsString, Format) {
+    let path = match source {
+        Source::Stdin => Path::new("stdin"),
+        Source::File(path) => path,
+    };
+    let own = Format::from_path(path);
+    let format = writing.format.map(FormatName::format).or(own).unwrap_or(Format::Png);
+    let extension = match path.extension() {
+        Some(extension) if own.is_some_and(|own| own.name() == format.name()) => extension.to_owned(),
+        _ => format.extension().into(),
+    };
+    let stem = path.file_stem().unwrap_or("picture".as_ref());
+    let mut name = OsString::new();
+    for number in 1.. {
+        name = stem.to_owned();
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        name.push(".");
+        name.push(&extension);
+        if taken.insert(name.clone()) {
+            break;
+        }
+    }
+    (name, with_quality(format, writing.quality))
+}
+
+fn with_quality(format: Format, quality: Option<u8>) -> Format {
+    match (format, quality) {
+        (Format::Jpeg { .. }, Some(quality)) => Format::Jpeg { quality },
+        _ => format,
+    }
+}
+
+fn ends_with_separator(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().last().is_some_and(|b| std::path::is_separator(char::from(*b)))
+}
+
+impl FormatName {
+    fn format(self) -> Format {
+        match self {
+            FormatName::Png => Format::Png,
+            FormatName::Jpeg => Format::Jpeg { quality: 92 },
+            FormatName::Webp => Format::WebP,
+            FormatName::Tiff => Format::Tiff,
+        }
+    }
+}
+
+/// What writing `picture` as `format` would lose, told before the work; loss of detail is what JPEG is for.
+///
+/// # Errors
+/// A format that cannot hold the picture at all.
+pub(super) fn losses(picture: &Picture, format: Format) -> Result<Vec<&'static str>, Failure> {
+    let mut lost = Vec::new();
+    for loss in format.losses(picture) {
+        match loss {
+            Loss::Alpha => lost.push("transparency (laid over white)"),
+            Loss::SixteenBit => lost.push("16-bit depth (rounded to 8)"),
+            Loss::Detail => {}
+            Loss::TooLarge { max } => {
+                return Err(Failure::Work(format!(
+                    "{} holds at most {max} pixels a side and the picture is {} x {}; use PNG or TIFF",
+                    format.name(),
+                    picture.width(),
+                    picture.height()
+                )));
+            }
+        }
+    }
+    Ok(lost)
+}

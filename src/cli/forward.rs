@@ -1,0 +1,67 @@
+//! `lucida forward`: a checkpoint run as it is, for people who port models.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::console::Session;
+use super::{Failure, files};
+use crate::tasks;
+
+/// Architectures of this version.
+const PRESENT: [&str; 1] = ["transformer-net"];
+/// Architectures that later versions run: known by name, but not here yet.
+const LATER: [&str; 15] = [
+    "cyclegan-resnet",
+    "pix2pix-unet",
+    "fcn-resnet50",
+    "fcn-resnet101",
+    "deeplabv3-resnet50",
+    "deeplabv3-resnet101",
+    "deeplabv3-mobilenet-v3-large",
+    "lraspp-mobilenet-v3-large",
+    "unet",
+    "resnet101",
+    "vgg16",
+    "mobilenet-v2",
+    "show-attend-tell",
+    "srgan",
+    "deeplabv3-mobilenet-v2-voc21",
+];
+
+/// The network, its weights, and the tensors.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The architecture: transformer-net (pytorch/examples fast_neural_style; RGB 0..255 in and out)
+    #[arg(long, value_name = "ARCH")]
+    arch: String,
+
+    /// The checkpoint: safetensors, or PyTorch's .pth
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+
+    /// A file with the tensor "input", [batch, 3, height, width]
+    #[arg(long, value_name = "IN.safetensors")]
+    input: PathBuf,
+
+    /// Where the tensor "output" goes
+    #[arg(long, value_name = "OUT.safetensors")]
+    output: PathBuf,
+
+    /// Replace the output if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs `lucida forward`.
+pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
+    let arch = arguments.arch.as_str();
+    if LATER.contains(&arch) {
+        return Err(Failure::later("architecture", arch, &PRESENT));
+    }
+    files::check_target(&arguments.output, arguments.force)?;
+    let outputs = tasks::forward(arch, &arguments.weights, &arguments.input)?;
+    let bytes = safetensors::serialize(&outputs, None)
+        .map_err(|e| Failure::with("cannot write the result as safetensors", e))?;
+    session.save(&arguments.output, &bytes, arguments.force)
+}

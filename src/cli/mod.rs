@@ -1,0 +1,152 @@
+//! The same work without a window, for batches, scripts and tests.
+//!
+//! Results go to files or standard output, everything said on the way to standard error. The exit status is 0 when all
+//! is done, 1 when the work failed, 2 when the arguments are wrong, 130 when interrupted. No output file is ever left
+//! half-written, and none is replaced without `--force`.
+
+mod bench;
+mod console;
+mod files;
+mod forward;
+mod models;
+mod progress;
+mod sheet;
+mod sheet_label;
+mod style;
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use console::Session;
+
+use crate::tasks::TaskError;
+
+/// What was asked for: a window with some pictures, or one command.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lucida",
+    version,
+    about = "Lucida, a desktop vision studio",
+    long_about = "Lucida, a desktop vision studio: drop a picture, pick a task, watch a neural network work.\n\n\
+                  Without a command the window opens. The commands do the same work without one and need no GPU.",
+    args_conflicts_with_subcommands = true,
+    max_term_width = 100
+)]
+pub struct Arguments {
+    /// Pictures or folders to open in the window
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// The work to do instead of opening the window.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Work that needs no window.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Paint a picture in the manner of a painting
+    Style(style::Arguments),
+    /// List the models, or show the card of one
+    Models(models::Arguments),
+    /// Time one forward pass of a network
+    Bench(bench::Arguments),
+    /// Run a checkpoint: tensor in, tensor out, nothing done before or after
+    Forward(forward::Arguments),
+}
+
+/// Why a command stopped early.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The arguments ask for something that cannot be meant; exit status 2.
+    #[error("{0}")]
+    Arguments(String),
+    /// The work failed; exit status 1.
+    #[error("{0}")]
+    Work(String),
+    /// The person pressed Ctrl+C; exit status 130.
+    #[error("interrupted; nothing unfinished was written")]
+    Interrupted,
+    /// Whoever read our text has read enough (`lucida models | head -1`); exit status 0, nothing to say.
+    #[error("standard output was closed")]
+    Closed,
+}
+
+impl Failure {
+    /// The work failed because of `error`, met while working on `what` (a file's name).
+    fn with(what: impl Display, error: impl Display) -> Failure {
+        Failure::Work(format!("{what}: {error}"))
+    }
+
+    /// A name that later versions know.
+    fn later(kind: &str, name: &str, present: &[&str]) -> Failure {
+        let present = present.join(", ");
+        Failure::Arguments(format!("the {kind} {name} is not yet in this version; there is {present}"))
+    }
+
+    fn exit_status(&self) -> u8 {
+        match self {
+            Failure::Arguments(_) => 2,
+            Failure::Work(_) => 1,
+            Failure::Interrupted => 130,
+            Failure::Closed => 0,
+        }
+    }
+}
+
+impl From<TaskError> for Failure {
+    fn from(error: TaskError) -> Failure {
+        match error {
+            TaskError::Cancelled => Failure::Interrupted,
+            TaskError::UnknownStyle { .. } | TaskError::UnknownNet { .. } => Failure::Arguments(error.to_string()),
+            other => Failure::Work(other.to_string()),
+        }
+    }
+}
+
+/// Reads the process's arguments.
+///
+/// # Errors
+/// The status to exit with when there is nothing left to do: help or version were printed (0), or the arguments are
+/// wrong (2) and that has been said.
+pub fn parse() -> Result<Arguments, ExitCode> {
+    Arguments::try_parse().map_err(|answer| {
+        // Fails only when nobody listens any more; then there is nobody to tell.
+        let _ = answer.print();
+        ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
+    })
+}
+
+/// Runs one command to its end and returns the exit status; whatever went wrong has been said on standard error.
+pub fn run(command: Command) -> ExitCode {
+    let session = Session::start();
+    let done = match command {
+        Command::Style(arguments) => style::run(&arguments, &session),
+        Command::Models(arguments) => models::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Forward(arguments) => forward::run(&arguments, &session),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !matches!(failure, Failure::Closed) {
+                console::say(&failure);
+            }
+            ExitCode::from(failure.exit_status())
+        }
+    }
+}
+
+/// Turns the end of the window's life into an exit status, and says on standard error what went wrong.
+pub fn report<E: Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::say(error);
+            ExitCode::FAILURE
+        }
+    }
+}

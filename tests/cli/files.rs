@@ -1,0 +1,153 @@
+//! Files in and out: pipes, folders, names, what is never replaced, and Ctrl+C.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use image::{DynamicImage, GenericImageView, RgbaImage};
+use tempfile::TempDir;
+
+use crate::*;
+
+#[test]
+fn pictures_come_and_go_through_pipes() {
+    let dir = folder();
+    let photo = fs::read(dir.path().join("photo.png")).unwrap();
+    let through = |arguments: &str| {
+        let mut child = lucida(dir.path(), arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&photo).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let output = through(&format!("style - -o - --style {WAVE} --strength 0"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let png = image::load_from_memory_with_format(&output.stdout, image::ImageFormat::Png).unwrap();
+    assert_eq!(png.to_rgb8(), open(dir.path(), "photo.png").to_rgb8());
+
+    let output = through(&format!("style - -o - --style {WAVE} --format jpg --quality 40"));
+    assert_eq!(image::guess_format(&output.stdout).unwrap(), image::ImageFormat::Jpeg);
+    let output = through(&format!("style - -o out.webp --style {WAVE}"));
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", stderr(&output));
+    assert_eq!(open(dir.path(), "out.webp").dimensions(), (96, 64));
+
+    assert!(fail(dir.path(), &format!("style - -o out2.png --style {WAVE}"), 1).contains("empty"));
+    fail(dir.path(), &format!("style - - -o out --style {WAVE}"), 2);
+    fail(dir.path(), &format!("style photo.png photo.png -o - --style {WAVE}"), 2);
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_crash() {
+    let dir = folder();
+    for arguments in ["style --list", "models", "models --json", "--help"] {
+        let mut child = lucida(dir.path(), arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{arguments}: {:?} {}", output.status, stderr(&output));
+        assert_eq!(stderr(&output), "", "{arguments}");
+    }
+}
+
+#[test]
+fn in_a_folder_one_bad_file_fails_alone() {
+    let dir = folder();
+    let holiday = dir.path().join("holiday");
+    fs::create_dir(&holiday).unwrap();
+    picture(64, 48, false).save(holiday.join("a.png")).unwrap();
+    DynamicImage::from(picture(48, 64, false)).to_rgb8().save(holiday.join("b.JPG")).unwrap();
+    picture(32, 32, false).save(holiday.join("c.bmp")).unwrap();
+    fs::write(holiday.join("broken.png"), b"no picture at all").unwrap();
+    fs::write(holiday.join("notes.txt"), b"not meant as a picture").unwrap();
+
+    let output = run(dir.path(), &format!("style holiday -o painted --style {WAVE} --json"));
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("broken.png"), "{}", stderr(&output));
+    assert_eq!(names(&dir.path().join("painted")), ["a.png", "b.JPG", "c.png"]);
+    assert_eq!(open(dir.path(), "painted/b.JPG").dimensions(), (48, 64));
+    let said = json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(said["results"].as_array().unwrap().len(), 3);
+    assert_eq!(said["failed"].as_array().unwrap().len(), 1);
+    assert!(said["failed"][0]["file"].as_str().unwrap().ends_with("broken.png"));
+
+    // Again: what is there stays, and is told before anything is computed.
+    let before = fs::read(dir.path().join("painted/a.png")).unwrap();
+    let again = fail(dir.path(), &format!("style holiday -o painted --style {AUVERS}"), 1);
+    assert!(again.contains("a.png already exists"), "{again}");
+    assert_eq!(fs::read(dir.path().join("painted/a.png")).unwrap(), before);
+}
+
+#[test]
+fn two_inputs_of_one_name_become_two_files() {
+    let dir = folder();
+    fs::create_dir(dir.path().join("x")).unwrap();
+    picture(40, 30, false).save(dir.path().join("x/photo.png")).unwrap();
+    succeed(dir.path(), &format!("style photo.png x/photo.png -o out --style {WAVE}"));
+    assert_eq!(names(&dir.path().join("out")), ["photo-2.png", "photo.png"]);
+    fail(dir.path(), &format!("style photo.png x/photo.png -o photo.png --style {WAVE} --force"), 2);
+}
+
+#[test]
+fn nothing_is_replaced_without_force() {
+    let dir = folder();
+    let photo = fs::read(dir.path().join("photo.png")).unwrap();
+    let style = format!("style photo.png -o photo.png --style {WAVE}");
+    assert!(fail(dir.path(), &style, 1).contains("--force"));
+    assert_eq!(fs::read(dir.path().join("photo.png")).unwrap(), photo);
+    succeed(dir.path(), &format!("{style} --force"));
+    assert_ne!(fs::read(dir.path().join("photo.png")).unwrap(), photo);
+    assert_eq!(names(dir.path()), ["photo.png"], "nothing is left beside it");
+}
+
+/// Presses Ctrl+C and returns how the program ended, and how long that took.
+#[cfg(unix)]
+fn interrupt(mut child: Child) -> (Option<i32>, Duration) {
+    let pressed = Instant::now();
+    let kill = format!("kill -INT {}", child.id()); // the shell's own: small systems have no such program
+    let kill = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(kill.success());
+    (child.wait().unwrap().code(), pressed.elapsed())
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_stops_soon_and_leaves_nothing_behind() {
+    let dir = TempDir::new().unwrap();
+    let mut png = std::io::Cursor::new(Vec::new());
+    // Noise, so that the file is larger than a pipe's buffer: once it is written, the program is listening.
+    let mut seed = 1u32;
+    let noise = RgbaImage::from_fn(3600, 2400, |_, _| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        image::Rgba([(seed >> 24) as u8, (seed >> 16) as u8, 99, 255])
+    });
+    noise.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    let command = format!("style - -o out.png --style {WAVE}");
+    let start = |bytes: &[u8]| {
+        let mut child = lucida(dir.path(), &command).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(bytes).unwrap();
+        (child, stdin)
+    };
+
+    // In the middle of the work.
+    let (mut child, stdin) = start(&png);
+    drop(stdin);
+    std::thread::sleep(Duration::from_millis(300));
+    let mut words = child.stderr.take().unwrap();
+    let (status, took) = interrupt(child);
+    let mut said = String::new();
+    words.read_to_string(&mut said).unwrap();
+    assert_eq!(status, Some(130), "{said}");
+    assert!(took < Duration::from_secs(2), "stopping took {took:?}");
+
+    // While waiting for the rest of a picture that never comes.
+    let (child, _stdin) = start(&png[..png.len() / 2]);
+    let (status, took) = interrupt(child);
+    assert_eq!(status, Some(130));
+    assert!(took < Duration::from_secs(2), "stopping took {took:?}");
+    assert_eq!(names(dir.path()), Vec::<String>::new());
+}

@@ -1,0 +1,103 @@
+//! Wrong arguments, and the commands around the work: models, bench, forward.
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use lucida::models::transformer_net::Config;
+use lucida::models::{Statistics, TransformerNet};
+use lucida::nn::Watch;
+
+use crate::*;
+
+#[test]
+fn wrong_arguments_are_told_with_what_would_be_right() {
+    let dir = folder();
+    for (arguments, help) in [
+        ("style photo.png -o out.png --style no-such-style", WAVE),
+        ("style photo.png -o out.png", "--style"),
+        ("style photo.png --style hokusai-great-wave", "--output"),
+        ("style photo.png -o out.png --style hokusai-great-wave --strength 1.5", "from 0"),
+        ("style photo.png -o out.png --style hokusai-great-wave --strength -0.1", "from 0"),
+        ("style photo.png -o out.png --style hokusai-great-wave --strength NaN", "from 0"),
+        ("style photo.png -o out.png --style hokusai-great-wave --weights 1,2", "--weights"),
+        ("style photo.png -o out.png --style hokusai-great-wave --weights 0", "--weights"),
+        ("style photo.png -o out.png --style hokusai-great-wave --weights -1", "0 or more"),
+        ("style photo.png -o out.png --style hokusai-great-wave --quality 0", "1..=100"),
+        ("style photo.png -o out.png --style hokusai-great-wave --size 0", "16..=65535"),
+        ("style photo.png -o out.gif --style hokusai-great-wave", ".webp"),
+        ("style photo.png -o out --style hokusai-great-wave", ".png"),
+        ("style photo.png -o out.png --style hokusai-great-wave --format jpeg", "JPEG"),
+        ("style photo.png -o out.png --style hokusai-great-wave --sheet", "--sheet"),
+        ("models show no-such-model", "style-painters"),
+        ("bench no-such-net --size 64", "johnson"),
+        ("forward --arch no-such-arch --weights w --input i --output o", "transformer-net"),
+        ("--no-such-option", "--help"),
+    ] {
+        let said = fail(dir.path(), arguments, 2);
+        assert!(said.contains(help), "lucida {arguments} says: {said}");
+    }
+    for (arguments, help) in [
+        ("style missing.png -o out.png --style hokusai-great-wave", "missing.png"),
+        ("style photo.png -o no/such/folder/out.png --style hokusai-great-wave", "no/such/folder"),
+        ("forward --arch transformer-net --weights missing --input photo.png --output out.safetensors", "missing"),
+    ] {
+        let said = fail(dir.path(), arguments, 1);
+        assert!(said.contains(help), "lucida {arguments} says: {said}");
+    }
+    assert_eq!(names(dir.path()), ["photo.png"]);
+}
+
+#[test]
+fn models_are_listed_and_shown() {
+    let dir = folder();
+    let list = succeed(dir.path(), "models");
+    let painters = list.lines().find(|line| line.starts_with("style-painters ")).expect("listed");
+    assert!(painters.contains("style") && painters.contains("MB"), "{painters}");
+    let array = json(&succeed(dir.path(), "models --json"));
+    let model = &array.as_array().unwrap()[0];
+    for key in ["id", "task", "architecture", "licence", "source"] {
+        assert!(model[key].as_str().is_some_and(|s| !s.is_empty()), "{key}: {model}");
+    }
+    assert_eq!(model["task"], "style");
+    assert!(model["parameters"].as_u64().unwrap() > 10_000 && model["bytes"].as_u64().unwrap() > 10_000);
+    assert!(succeed(dir.path(), "models show style-painters").contains("style-painters"));
+}
+
+#[test]
+fn a_network_can_be_timed() {
+    let dir = folder();
+    let said = json(&succeed(dir.path(), "bench johnson --size 64 --threads 1 --runs 2 --json"));
+    assert_eq!(said["net"], "johnson");
+    assert_eq!((&said["size"], &said["threads"], &said["runs"]), (&64.into(), &1.into(), &2.into()));
+    assert!(said["median_s"].as_f64().unwrap() > 0.0);
+    if cfg!(target_os = "linux") {
+        assert!(said["peak_rss_mb"].as_f64().unwrap() > 1.0);
+    }
+    assert!(fail(dir.path(), "bench resnet101 --size 64", 2).contains("not yet"));
+}
+
+#[test]
+fn forward_runs_a_checkpoint_on_a_bare_tensor() {
+    let dir = folder();
+    let weights = TransformerNet::random(&Config::johnson(8)).unwrap();
+    candle_core::safetensors::save(&weights, dir.path().join("w.safetensors")).unwrap();
+    let input = Tensor::rand(0f32, 255f32, (1, 3, 30, 45), &Device::Cpu).unwrap();
+    input.save_safetensors("input", dir.path().join("in.safetensors")).unwrap();
+    let command =
+        "forward --arch transformer-net --weights w.safetensors --input in.safetensors --output out.safetensors";
+    assert_eq!(succeed(dir.path(), command), "");
+
+    let out = candle_core::safetensors::load(dir.path().join("out.safetensors"), &Device::Cpu).unwrap();
+    let cfg = Config::johnson(8);
+    let net = TransformerNet::new(cfg, VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu)).unwrap();
+    let expected = net.forward(&input, &[1.0], Statistics::Compute, &Watch::silent()).unwrap();
+    assert_eq!(out["output"].dims(), [1, 3, 32, 48], "it grows to multiples of 4");
+    let difference = (&out["output"] - &expected).unwrap().abs().unwrap().max_all().unwrap();
+    assert!(difference.to_scalar::<f32>().unwrap() < 1e-3);
+
+    assert!(fail(dir.path(), command, 1).contains("--force"));
+    succeed(dir.path(), &format!("{command} --force"));
+    let later = command.replace("transformer-net", "unet");
+    assert!(fail(dir.path(), &later, 2).contains("not yet"));
+    let misnamed = command.replace("in.safetensors", "w.safetensors").replace("out.", "other.");
+    assert!(fail(dir.path(), &misnamed, 1).contains("\"input\""));
+}
