@@ -96,7 +96,7 @@ pub enum ImagingError {
     },
 }
 
-/// Whether the name ends like a picture's; for listing folders only, [`decode`] goes by content.
+/// Whether the name ends like a picture's; for listing folders only, [`decode()`] goes by content.
 pub fn is_picture_name(path: &Path) -> bool {
     extension(path).is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }
