@@ -301,6 +301,20 @@ fn commands_are_found_by_name() {
 }
 
 #[test]
+fn menus_show_commands_with_their_shortcuts() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 40)]));
+    settled(&mut h);
+    h.get_by_label("View").click();
+    h.run_steps(4);
+    shot(&mut h, "menu");
+    h.get_by_role_and_label(Role::MenuItem, "Compare side by side").click();
+    h.run_steps(4);
+    assert_eq!(h.state().session.compare, CompareMode::SideBySide);
+    assert!(h.query_by_role_and_label(Role::MenuItem, "Compare side by side").is_none(), "the menu is closed");
+}
+
+#[test]
 fn the_session_is_there_again_in_the_chosen_language() {
     let home = Home::new();
     let (a, b) = (home.photo("하나.png", 60, 40), home.photo("b.png", 40, 60));
