@@ -40,7 +40,7 @@ STYLES = {
 IDENTITY = len(STYLES)
 STYLE_LAYERS = (1, 3, 6, 9)  # relu1_2, relu2_2, relu3_3, relu4_3, counted in convolutions from 0
 CONTENT_LAYER = 6  # relu3_3
-STYLE_WEIGHT, CONTENT_WEIGHT, TV_WEIGHT = 4.0, 0.012, 0.05
+STYLE_WEIGHT, CONTENT_WEIGHT, TV_WEIGHT = 4.0, 0.012, 0.12
 
 
 # ---------------------------------------------------------------------------------------------------- the network

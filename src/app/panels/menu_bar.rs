@@ -72,7 +72,9 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 fn menu(app: &mut App, ui: &mut Ui, key: &str, groups: &[&[C]]) {
     let title = app.words.get(key);
     ui.menu_button(title, |ui| {
-        ui.set_min_width(250.0);
+        // Narrow and tight: the longest menu must fit a small window.
+        ui.set_width(300.0);
+        ui.spacing_mut().item_spacing.y = 2.0;
         for (i, group) in groups.iter().enumerate() {
             if i > 0 {
                 ui.separator();
@@ -90,12 +92,13 @@ fn menu(app: &mut App, ui: &mut Ui, key: &str, groups: &[&[C]]) {
 /// One line of a menu or of the palette; true when it was picked.
 pub fn item(app: &App, ui: &mut Ui, c: C) -> bool {
     let text = app.words.get(c.key());
-    let mut button = Button::new((icon(c.icon()).weak(), &text)).frame_when_inactive(false);
+    let mark =
+        if is_chosen(app, c) { icon(Icon::Check).color(ui.visuals().hyperlink_color) } else { icon(c.icon()).weak() };
+    let mut button = Button::new((mark, &text)).frame_when_inactive(false);
     if let Some(s) = c.shortcut() {
         button = button.shortcut_text(egui::RichText::new(ui.ctx().format_shortcut(&s)).weak());
     }
-    let chosen = is_chosen(app, c);
-    let r = ui.add_enabled(app.can(c), button.selected(chosen).min_size(egui::vec2(ui.available_width(), 26.0)));
+    let r = ui.add_enabled(app.can(c), button.min_size(egui::vec2(ui.available_width(), 24.0)));
     named(r, egui::Role::MenuItem, &text).on_hover_text(tip(&app.words, c)).clicked()
 }
 
