@@ -312,6 +312,10 @@ fn menus_show_commands_with_their_shortcuts() {
     h.run_steps(4);
     assert_eq!(h.state().session.compare, CompareMode::SideBySide);
     assert!(h.query_by_role_and_label(Role::MenuItem, "Compare side by side").is_none(), "the menu is closed");
+    h.key_press(Key::F1);
+    h.run_steps(4);
+    h.get_by_label("Street in Auvers-sur-Oise, Vincent van Gogh (1890)");
+    shot(&mut h, "about");
 }
 
 #[test]
