@@ -248,6 +248,7 @@ impl<J, O> Drop for Worker<J, O> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn wait<J: Send + Sync + 'static, O: Send + 'static>(w: &mut Worker<J, O>) -> Vec<Event<O>> {
         let mut all = Vec::new();
@@ -283,12 +284,15 @@ mod tests {
 
     #[test]
     fn a_running_job_stops_and_a_waiting_one_never_starts() {
+        let steps = Arc::new(AtomicUsize::new(0));
+        let counted = steps.clone();
         let mut w = Worker::start(
             "t",
             || {},
-            |n: &i32, desk: &Desk<i32>| {
+            move |n: &i32, desk: &Desk<i32>| {
                 desk.watched(|watch| {
                     for i in 0..10_000 {
+                        counted.fetch_add(1, Ordering::Relaxed);
                         if watch.step(i as f32 / 10_000.0).is_err() {
                             return Err(Failure::Cancelled);
                         }
@@ -301,11 +305,10 @@ mod tests {
         .unwrap();
         let (a, b) = (w.push(1), w.push(2));
         std::thread::sleep(Duration::from_millis(50));
-        let began = Instant::now();
         w.cancel(a);
         w.cancel(b);
         let events = wait(&mut w);
-        assert!(began.elapsed() < Duration::from_millis(500));
+        assert!(steps.load(Ordering::Relaxed) < 10_000, "it ran to its end");
         assert_eq!(events.len(), 1);
         assert!(matches!(&events[0], Event::Ended(id, Err(Failure::Cancelled)) if *id == a));
     }

@@ -51,7 +51,7 @@ fn settled(h: &mut Window) {
     until(h, "all jobs to end", idle);
 }
 
-/// Writes the window as it is drawn now to `target/tmp/window/NAME.png`, for people to look at.
+/// Writes the window as it is drawn now to `window/NAME.png` in cargo's folder for tests, for people to look at.
 fn shot(h: &mut Window, name: &str) -> image::RgbaImage {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("window");
     std::fs::create_dir_all(&folder).unwrap();
@@ -221,12 +221,16 @@ fn a_job_is_cancelled_at_once_and_others_go_on() {
     let running = h.state().studio.nets.running().unwrap().id;
     let began = Instant::now();
     h.key_press_modifiers(Modifiers::COMMAND, Key::Period);
-    until(&mut h, "the job to stop", |a| a.studio.nets.running().is_none_or(|r| r.id != running));
-    println!("cancelled after {:?}", began.elapsed());
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "half a second is the promise; a loaded machine may take a little longer"
-    );
+    let mut reached = 0.0f32;
+    until(&mut h, "the job to stop", |a| match a.studio.nets.running() {
+        Some(r) if r.id == running => {
+            reached = reached.max(r.done);
+            false
+        }
+        _ => true,
+    });
+    println!("cancelled after {:?}, at {:.0} %", began.elapsed(), reached * 100.0);
+    assert!(reached < 0.9, "it ran to its end");
     // The queued one runs on; stop it too, the window stays alive and empty-handed.
     h.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Period);
     until(&mut h, "nothing to run", |a| {

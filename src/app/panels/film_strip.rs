@@ -3,7 +3,6 @@
 use egui::{
     Color32, CornerRadius, Panel, Rect, Role, ScrollArea, Sense, Stroke, TextureHandle, Ui, WidgetInfo, pos2, vec2,
 };
-use lucide_icons::Icon;
 
 use crate::app::App;
 use crate::app::commands::Command as C;
@@ -141,9 +140,4 @@ fn thumb(
     let short = elide(name, 40);
     r.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, chosen, &short));
     r
-}
-
-/// Kept for the empty strip: nothing is blank without an invitation.
-pub fn invitation_icon() -> Icon {
-    Icon::ImagePlus
 }
