@@ -219,7 +219,7 @@ impl TransformerNet {
         let ways = h.way();
         let mut out = pass.buffers.take(shape[0] * 3 * height * width);
         let input = Input { data: &h.data, shape: h.shape, on_the_way: ways };
-        self.last.run(&input, &mut out, None, pass.watch)?;
+        self.last.run(&input, &mut out, None, None, pass.watch)?;
         pass.buffers.give(h.data);
         pass.watch.step(1.0)?;
         Ok(Tensor::from_vec(out, (shape[0], 3, height, width), x.device())?)
@@ -296,7 +296,7 @@ impl Pass<'_> {
         let channels = conv.out_channels();
         let mut out = self.buffers.take(shape[0] * channels * height * width);
         let mut moments = (!matches!(self.statistics, Statistics::Replay(_))).then(Vec::new);
-        conv.run(&Input { data, shape, on_the_way }, &mut out, moments.as_mut(), self.watch)?;
+        conv.run(&Input { data, shape, on_the_way }, &mut out, None, moments.as_mut(), self.watch)?;
         let own = moments.map(|m| ChannelStatistics::of(&m));
         let statistics = self.resolve(own, shape[0] * channels)?;
         let ways = statistics.ways(&Norm::mixed(&norm.scale, self.mix), &Norm::mixed(&norm.shift, self.mix), relu);

@@ -17,6 +17,38 @@ pub enum Padding {
     Reflect,
 }
 
+/// What an output value goes through last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    #[default]
+    None,
+    /// `max(v, 0)`.
+    Relu,
+    /// `min(max(v, 0), 6)` (Sandler et al. 2018).
+    Relu6,
+}
+
+impl Activation {
+    /// The lowest and the highest value that leaves.
+    pub(super) fn range(self) -> [f32; 2] {
+        match self {
+            Activation::None => [f32::NEG_INFINITY, f32::INFINITY],
+            Activation::Relu => [0.0, f32::INFINITY],
+            Activation::Relu6 => [0.0, 6.0],
+        }
+    }
+
+    /// Applied to a tensor on any device.
+    pub(super) fn of(self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Activation::None => x.clone(),
+            Activation::Relu => x.relu()?,
+            Activation::Relu6 => x.clamp(0.0, 6.0)?,
+        })
+    }
+}
+
 /// Everything about a convolution but its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -32,17 +64,25 @@ pub struct Options {
     pub mode: Padding,
     /// Doubles the input's height and width first, each pixel becoming four (nearest neighbour).
     pub upsample: bool,
-    /// Clamps the output below at 0.
-    pub relu: bool,
+    /// Applied to the output, after the residual where there is one.
+    pub activation: Activation,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { stride: 1, dilation: 1, groups: 1, padding: 0, mode: Padding::Zero, upsample: false, relu: false }
+        Options {
+            stride: 1,
+            dilation: 1,
+            groups: 1,
+            padding: 0,
+            mode: Padding::Zero,
+            upsample: false,
+            activation: Activation::None,
+        }
     }
 }
 
-/// A convolution ready to run: weights packed once, padding, doubling, bias and ReLU folded in.
+/// A convolution ready to run: weights packed once; padding, doubling, bias, a residual and activation folded in.
 ///
 /// # Shapes
 /// Weight `[out, in / groups, kernel height, kernel width]`, bias `[out]`, input `[batch, in, height, width]`,
@@ -119,12 +159,25 @@ impl Conv2d {
                 let shape = [shape.0, shape.1, shape.2, shape.3];
                 let [height, width] = self.output_size(shape)?;
                 let mut out = vec![0.0; shape[0] * self.shape[0] * height * width];
-                with_slice(&x, |data| self.run(&Input { data, shape, on_the_way: None }, &mut out, None, watch))?;
+                with_slice(&x, |data| self.run(&Input { data, shape, on_the_way: None }, &mut out, None, None, watch))?;
                 Ok(Tensor::from_vec(out, (shape[0], self.shape[0], height, width), x.device())?)
             }
             Body::Packed(..) => Err(Error::Shape("the weights are on the processor but the input is not".into())),
-            Body::Candle { weight, bias } => self.candle(x, weight, bias.as_ref()),
+            Body::Candle { .. } => self.forward_add(x, None, watch),
         }
+    }
+
+    /// As [`Conv2d::forward`] by candle's operations, with `residual` added before the activation.
+    pub(super) fn forward_add(&self, x: &Tensor, residual: Option<&Tensor>, watch: &Watch<'_>) -> Result<Tensor> {
+        watch.check()?;
+        let Body::Candle { weight, bias } = &self.body else {
+            return Err(Error::Shape("the weights are on the processor but the input is not".into()));
+        };
+        let y = self.candle(x, weight, bias.as_ref())?;
+        self.options.activation.of(&match residual {
+            Some(residual) => (y + residual)?,
+            None => y,
+        })
     }
 
     /// Whether [`Conv2d::run`] may be called: the weights are packed for the processor.
@@ -171,11 +224,13 @@ impl Conv2d {
         2.0 * (shape[0] * h * w) as f64 * self.shape.iter().product::<usize>() as f64
     }
 
-    /// The work itself, slice to slice; `out` holds `[batch, out, height, width]` of [`Conv2d::output_size`].
+    /// The work itself, slice to slice; `out` holds `[batch, out, height, width]` of [`Conv2d::output_size`], `residual`
+    /// as much, which is added before the activation.
     pub(crate) fn run(
         &self,
         input: &Input<'_>,
         out: &mut [f32],
+        residual: Option<&[f32]>,
         moments: Option<&mut Vec<Moments>>,
         watch: &Watch<'_>,
     ) -> Result<()> {
@@ -183,23 +238,26 @@ impl Conv2d {
         let Body::Packed(packed, isa) = &self.body else {
             return Err(Error::Shape("the weights are not packed for the processor".into()));
         };
-        if packed.run(*isa, input, out, size, moments, watch.token()) { Ok(()) } else { Err(Error::Cancelled) }
+        if packed.run(*isa, input, out, size, residual, moments, watch.token()) {
+            Ok(())
+        } else {
+            Err(Error::Cancelled)
+        }
     }
 
     fn candle(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let (b, c, h, w) = x.dims4()?;
         self.output_size([b, c, h, w])?;
-        let Options { stride, dilation, groups, padding, mode, upsample, relu } = self.options;
+        let Options { stride, dilation, groups, padding, mode, upsample, .. } = self.options;
         let x = if upsample { x.upsample_nearest2d(2 * h, 2 * w)? } else { x.clone() };
         let y = match mode {
             Padding::Zero => x.conv2d(weight, padding, stride, dilation, groups)?,
             Padding::Reflect => reflection_pad(&x, padding)?.conv2d(weight, 0, stride, dilation, groups)?,
         };
-        let y = match bias {
+        Ok(match bias {
             Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
             None => y,
-        };
-        Ok(if relu { y.relu()? } else { y })
+        })
     }
 }
 

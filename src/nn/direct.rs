@@ -76,15 +76,24 @@ impl Packed {
         input: &Input<'_>,
         out: &mut [f32],
         size: [usize; 2],
+        residual: Option<&[f32]>,
         sums: Option<&mut Vec<Moments>>,
         cancel: &CancelToken,
     ) -> bool {
-        let [batch, _, height, width] = input.shape;
+        let [batch, channels, height, width] = input.shape;
+        // A 1x1 kernel does not see rows: one long row fills every strip.
+        let (flat, size) = match self.pointwise() {
+            true => (Input { shape: [batch, channels, 1, height * width], ..*input }, [1, size[0] * size[1]]),
+            false => (Input { ..*input }, size),
+        };
+        let input = &flat;
+        let [_, _, height, width] = input.shape;
         let grid = if self.phased { [height, width] } else { size };
         assert_eq!(out.len(), batch * self.shape[0] * size[0] * size[1]);
         let plan = Plan::new(self, isa, grid);
         let tasks = plan.tasks(self, batch, grid);
-        let out = Output { data: out.as_mut_ptr(), channels: self.shape[0], size };
+        assert!(residual.is_none_or(|r| r.len() == out.len()));
+        let out = Output { data: out.as_mut_ptr(), channels: self.shape[0], size, residual };
         let counting = sums.is_some();
         let done: Vec<Option<Vec<Sums>>> = tasks
             .par_iter()
@@ -112,6 +121,12 @@ impl Packed {
         done.iter().all(Option::is_some)
     }
 
+    /// A 1x1 kernel that looks at every pixel.
+    fn pointwise(&self) -> bool {
+        let Options { stride, padding, upsample, .. } = self.options;
+        self.shape[2..] == [1, 1] && (stride, padding, upsample) == (1, 0, false)
+    }
+
     /// One task: gathers, computes every block's strips, writes them. Returns each of its channels' sums, in order.
     #[allow(clippy::too_many_arguments)]
     fn tile(
@@ -120,7 +135,7 @@ impl Packed {
         plan: &Plan,
         task: &Task,
         input: &Input<'_>,
-        out: &Output,
+        out: &Output<'_>,
         scratch: &mut Vec<f32>,
         counting: bool,
     ) -> Vec<Sums> {
@@ -206,7 +221,9 @@ impl Packed {
                                 // SAFETY: no other task has this image, row, columns and channel.
                                 let row = unsafe { out.row(task.image, channel, y, x, values.len()) };
                                 let sums = sums.get_mut(sum + c);
-                                kernel::finish(isa, values, row, self.bias[channel], self.options.relu, sums);
+                                let residual = out.residual_row(task.image, channel, y, x, values.len());
+                                let range = self.options.activation.range();
+                                kernel::finish(isa, values, row, self.bias[channel], residual, range, sums);
                             }
                         }
                         sum += block.len;
@@ -318,22 +335,33 @@ impl Pass {
 }
 
 /// The output that all tasks write into, each its own rows.
-struct Output {
+struct Output<'a> {
     data: *mut f32,
     channels: usize,
     size: [usize; 2],
+    /// As many values, added to the sums.
+    residual: Option<&'a [f32]>,
 }
 
 // SAFETY: tasks are cut so that no two of them share an output pixel; see `Plan::tasks`.
-unsafe impl Sync for Output {}
+unsafe impl Sync for Output<'_> {}
 
-impl Output {
+impl Output<'_> {
+    fn at(&self, image: usize, channel: usize, y: usize, x: usize) -> usize {
+        ((image * self.channels + channel) * self.size[0] + y) * self.size[1] + x
+    }
+
+    fn residual_row(&self, image: usize, channel: usize, y: usize, x: usize, n: usize) -> Option<&[f32]> {
+        let at = self.at(image, channel, y, x);
+        self.residual.map(|r| &r[at..at + n])
+    }
+
     /// # Safety
     /// No one else holds any of these pixels.
     #[allow(clippy::mut_from_ref)]
     unsafe fn row(&self, image: usize, channel: usize, y: usize, x: usize, n: usize) -> &mut [f32] {
         assert!(channel < self.channels && y < self.size[0] && x + n <= self.size[1]);
-        let at = ((image * self.channels + channel) * self.size[0] + y) * self.size[1] + x;
+        let at = self.at(image, channel, y, x);
         // SAFETY: in bounds by the assertion and the length asserted in `Packed::run`; unshared by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(at), n) }
     }

@@ -321,16 +321,39 @@ fn at_least(v: f32, floor: f32) -> f32 {
     if v < floor { floor } else { v }
 }
 
+/// `min` in the same way.
+#[inline(always)]
+fn at_most(v: f32, ceiling: f32) -> f32 {
+    if v > ceiling { ceiling } else { v }
+}
+
 for_each_isa!(
-    /// Writes a strip's sums plus bias to their place in the output, clamped below at 0 with `relu`, and counts them.
-    finish, finish_body(strip: &[f32], out: &mut [f32], bias: f32, relu: bool, sums: Option<&mut Sums>)
+    /// Writes a strip's sums plus bias and residual to their place in the output, clamped to `range`, and counts them.
+    finish, finish_body(
+        strip: &[f32], out: &mut [f32], bias: f32, residual: Option<&[f32]>, range: [f32; 2], sums: Option<&mut Sums>
+    )
 );
 
 #[inline(always)]
-fn finish_body(strip: &[f32], out: &mut [f32], bias: f32, relu: bool, sums: Option<&mut Sums>) {
-    let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
-    for (o, s) in out.iter_mut().zip(strip) {
-        *o = at_least(s + bias, floor);
+fn finish_body(
+    strip: &[f32],
+    out: &mut [f32],
+    bias: f32,
+    residual: Option<&[f32]>,
+    [low, high]: [f32; 2],
+    sums: Option<&mut Sums>,
+) {
+    match residual {
+        None => {
+            for (o, s) in out.iter_mut().zip(strip) {
+                *o = at_most(at_least(s + bias, low), high);
+            }
+        }
+        Some(residual) => {
+            for ((o, s), r) in out.iter_mut().zip(strip).zip(residual) {
+                *o = at_most(at_least(s + bias + r, low), high);
+            }
+        }
     }
     let Some(sums) = sums else { return };
     if sums.count == 0.0 {

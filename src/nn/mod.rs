@@ -3,14 +3,17 @@
 
 mod conv2d;
 mod direct;
+mod features;
 mod instance_norm;
 mod kernel;
 mod plan;
+mod resample;
 mod watch;
 
-pub use conv2d::{Conv2d, Options, Padding, reflection_pad};
+pub use conv2d::{Activation, Conv2d, Options, Padding, reflection_pad};
 pub(crate) use conv2d::{on_cpu, with_slice};
 pub(crate) use direct::Input;
+pub use features::{Features, Pass, Pool};
 pub(crate) use instance_norm::apply;
 pub use instance_norm::{ChannelStatistics, EPS, instance_norm};
 pub use kernel::Isa;

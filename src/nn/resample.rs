@@ -1,0 +1,71 @@
+//! Pooling and resizing of feature maps, `[planes, height, width]`, one plane per task.
+
+use rayon::prelude::*;
+
+/// The largest of each window of `[kernel, stride, padding]`; what lies beyond the edge is not looked at.
+pub(super) fn max_pool(
+    from: &[f32],
+    [h, w]: [usize; 2],
+    to: &mut [f32],
+    [height, width]: [usize; 2],
+    [kernel, stride, padding]: [usize; 3],
+) {
+    let window = |at: usize, n: usize| {
+        (at * stride).saturating_sub(padding)..(at * stride + kernel).saturating_sub(padding).min(n)
+    };
+    let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
+    planes.for_each(|(from, to)| {
+        let mut tallest = vec![0.0; w];
+        for (y, to) in to.chunks_exact_mut(width).enumerate() {
+            tallest.fill(f32::NEG_INFINITY);
+            for row in window(y, h) {
+                for (t, f) in tallest.iter_mut().zip(&from[row * w..][..w]) {
+                    *t = if *f > *t { *f } else { *t };
+                }
+            }
+            for (x, to) in to.iter_mut().enumerate() {
+                let seen = &tallest[window(x, w)];
+                *to = seen.iter().fold(f32::NEG_INFINITY, |m, v| if *v > m { *v } else { m });
+            }
+        }
+    });
+}
+
+/// Bilinear, as PyTorch's `interpolate` with and without `align_corners`.
+pub(super) fn bilinear(
+    from: &[f32],
+    [h, w]: [usize; 2],
+    to: &mut [f32],
+    [height, width]: [usize; 2],
+    align_corners: bool,
+) {
+    let columns = places(w, width, align_corners);
+    let rows = places(h, height, align_corners);
+    let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
+    planes.for_each(|(from, to)| {
+        let mut between = vec![0.0; w];
+        for ((first, second, share), to) in rows.iter().zip(to.chunks_exact_mut(width)) {
+            let (a, b) = (&from[first * w..][..w], &from[second * w..][..w]);
+            for ((m, a), b) in between.iter_mut().zip(a).zip(b) {
+                *m = a + (b - a) * share;
+            }
+            for ((first, second, share), to) in columns.iter().zip(to) {
+                *to = between[*first] + (between[*second] - between[*first]) * share;
+            }
+        }
+    });
+}
+
+/// For each of `to` places the two of `from` it lies between, and how near the second.
+fn places(from: usize, to: usize, align_corners: bool) -> Vec<(usize, usize, f32)> {
+    let at = |i: usize| match align_corners {
+        true if to > 1 => i as f64 * (from - 1) as f64 / (to - 1) as f64,
+        true => 0.0,
+        false => ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0),
+    };
+    let place = |i: usize| {
+        let first = (at(i) as usize).min(from - 1);
+        (first, (first + 1).min(from - 1), (at(i) - first as f64) as f32)
+    };
+    (0..to).map(place).collect()
+}
