@@ -291,7 +291,7 @@ macro_rules! for_each_isa {
     ($(#[$doc:meta])* $name:ident, $body:ident ( $($arg:ident : $type:ty),* )) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments)]
-        pub(super) fn $name(isa: Isa, $($arg: $type),*) {
+        pub(in crate::nn) fn $name(isa: Isa, $($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f")]
             unsafe fn avx512($($arg: $type),*) {
@@ -314,6 +314,8 @@ macro_rules! for_each_isa {
         }
     };
 }
+
+pub(super) use for_each_isa;
 
 /// `max` as the processors have it: one instruction, and a NaN stays one instead of hiding as the floor.
 #[inline(always)]

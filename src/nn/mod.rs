@@ -9,6 +9,7 @@ mod kernel;
 mod plan;
 mod resample;
 mod watch;
+mod winograd;
 
 pub use conv2d::{Activation, Conv2d, Options, Padding, reflection_pad};
 pub(crate) use conv2d::{on_cpu, with_slice};
