@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Result as CandleResult, Tensor};
-use candle_nn::VarBuilder;
+use candle_nn::{Init, VarBuilder};
 
 use super::Buffers;
 use crate::nn::{
@@ -91,11 +91,11 @@ struct Norm {
 
 impl Norm {
     fn new(cfg: &Config, channels: usize, vb: VarBuilder<'_>) -> CandleResult<Norm> {
-        let rows = |name: &str| match cfg.styles {
-            Some(styles) => vb.get((styles, channels), name)?.to_vec2::<f32>(),
-            None => Ok(vec![vb.get(channels, name)?.to_vec1::<f32>()?]),
+        let rows = |name: &str, usual: f64| match cfg.styles {
+            Some(styles) => vb.get_with_hints((styles, channels), name, Init::Const(usual))?.to_vec2::<f32>(),
+            None => Ok(vec![vb.get_with_hints(channels, name, Init::Const(usual))?.to_vec1::<f32>()?]),
         };
-        Ok(Norm { scale: rows("weight")?, shift: rows("bias")? })
+        Ok(Norm { scale: rows("weight", 1.0)?, shift: rows("bias", 0.0)? })
     }
 
     fn mixed(rows: &[Vec<f32>], mix: &[f32]) -> Vec<f32> {
