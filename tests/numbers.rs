@@ -80,7 +80,7 @@ fn cases() -> impl Strategy<Value = Case> {
         },
     );
     // 3x3 over many channels, where the method changes; padding need not be what keeps the size.
-    let many = (1usize..=2, 8usize..=80, 8usize..=40);
+    let many = (1usize..=2, prop_oneof![9 => 8usize..=80, 1 => 250usize..=300], 8usize..=40);
     let many = (many, (1usize..=17, 0usize..=2), (1usize..=40, 1usize..=80), any::<[bool; 2]>()).prop_map(
         |((batch, ins, outs), (dilation, padding), size, [reflect, relu])| {
             let mode = if reflect { Padding::Reflect } else { Padding::Zero };
@@ -89,7 +89,13 @@ fn cases() -> impl Strategy<Value = Case> {
             Case { batch, ins, outs, kernel: [3, 3], size: size.into(), options }
         },
     );
-    prop_oneof![mixed, many].prop_filter("the kernel does not fit", |c| {
+    let depthwise =
+        ((1usize..=2, 2usize..=9, 1usize..=5), (1usize..=3, 1usize..=3, 0usize..=4), (1usize..=40, 1usize..=230));
+    let depthwise = depthwise.prop_map(|((batch, channels, kernel), (stride, dilation, padding), size)| {
+        let options = Options { groups: channels, stride, dilation, padding, ..Options::default() };
+        Case { batch, ins: channels, outs: channels, kernel: [kernel; 2], size: size.into(), options }
+    });
+    prop_oneof![mixed, many, depthwise].prop_filter("the kernel does not fit", |c| {
         let Options { dilation, padding, mode, upsample, .. } = c.options;
         c.size.iter().zip(c.kernel).all(|(n, k)| {
             let n = if upsample { 2 * n } else { *n };

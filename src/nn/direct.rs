@@ -13,7 +13,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv2d::{Options, Padding};
-use super::kernel::{self, BLOCK, Isa, OnTheWay, STRIP, Strip, Sums, Taps};
+use super::depthwise;
+use super::kernel::{self, BLOCK, End, Isa, OnTheWay, STRIP, Strip, Sums, Taps};
 use super::plan::{Columns, Plan, Task, strips};
 use super::watch::CancelToken;
 use super::winograd;
@@ -93,12 +94,18 @@ impl Packed {
         let grid = if self.phased { [height, width] } else { size };
         assert_eq!(out.len(), batch * self.shape[0] * size[0] * size[1]);
         assert!(residual.is_none_or(|r| r.len() == out.len()));
-        let out = Output { data: out.as_mut_ptr(), len: out.len(), channels: self.shape[0], size, residual };
-        let counting = sums.is_some();
+        let (data, len) = (out.as_mut_ptr(), out.len());
+        let out = Output { data, len, channels: self.shape[0], size, residual, counting: sums.is_some() };
         let mut sums = sums;
         if let Some(sums) = &mut sums {
             sums.clear();
             sums.resize(batch * self.shape[0], Moments::default());
+        }
+        if depthwise::is_one(self) {
+            let counted = sums.map(|sums| {
+                |image: usize, channel: usize, part: &Sums| sums[image * self.shape[0] + channel].merge(part)
+            });
+            return depthwise::run(self, isa, input, &out, counted, cancel);
         }
         if winograd::pays(self, isa, size) {
             let counted = sums.map(|sums| {
@@ -114,7 +121,7 @@ impl Packed {
                 if cancel.is_cancelled() {
                     return None;
                 }
-                SCRATCHES.with_borrow_mut(|scratch| Some(self.tile(isa, &plan, task, input, &out, scratch, counting)))
+                SCRATCHES.with_borrow_mut(|scratch| Some(self.tile(isa, &plan, task, input, &out, scratch)))
             })
             .collect();
         if let Some(sums) = sums {
@@ -147,11 +154,10 @@ impl Packed {
         input: &Input<'_>,
         out: &Output<'_>,
         scratch: &mut Vec<f32>,
-        counting: bool,
     ) -> Vec<Sums> {
         let stride = self.options.stride;
         let blocks = &self.passes[0].blocks[task.blocks.clone()];
-        let mut sums = vec![Sums::default(); if counting { blocks.iter().map(|b| b.len).sum() } else { 0 }];
+        let mut sums = vec![Sums::default(); if out.counting { blocks.iter().map(|b| b.len).sum() } else { 0 }];
         let rows = task.rows.len();
         // The padded rows the tile needs, once each, ascending; and where each of its rows' taps find theirs.
         let mut needed: Vec<usize> =
@@ -173,6 +179,7 @@ impl Packed {
         let channels = self.shape[1];
         scratch.resize((channels * channel_stride + STRIP).max(scratch.len()), 0.0);
 
+        let range = self.options.activation.range();
         let mut buffers = [[0.0f32; BLOCK * STRIP]; 2];
         let mut woven = [0.0f32; 2 * STRIP];
         let mut gathered = usize::MAX;
@@ -216,12 +223,20 @@ impl Packed {
                                 vectors,
                             }
                         };
+                        if !out.counting && !self.phased && n == vectors * lanes {
+                            let place =
+                                out.place(task.image, block.first, task.rows.start + r, task.columns.start + start);
+                            // SAFETY: no other task has this image, row, columns and channels.
+                            let end = unsafe { out.end(place, n, &self.bias[block.first..][..block.len], range) };
+                            strip(0).finish(isa, &end);
+                            continue;
+                        }
                         let pairs = if self.phased { 2 } else { 1 };
                         for pair in 0..pairs {
                             let y = if self.phased { 2 * (task.rows.start + r) + pair } else { task.rows.start + r };
-                            strip(pair * 2 % self.passes.len()).accumulate(isa, &mut buffers[0]);
+                            strip(pair * 2 % self.passes.len()).accumulate(isa, false, &mut buffers[0]);
                             if self.phased {
-                                strip(pair * 2 + 1).accumulate(isa, &mut buffers[1]);
+                                strip(pair * 2 + 1).accumulate(isa, false, &mut buffers[1]);
                             }
                             for c in 0..block.len {
                                 let channel = block.first + c;
@@ -239,7 +254,6 @@ impl Packed {
                                 let row = unsafe { out.row(place, values.len()) };
                                 let sums = sums.get_mut(sum + c);
                                 let residual = out.residual_row(place, values.len());
-                                let range = self.options.activation.range();
                                 kernel::finish(isa, values, row, self.bias[channel], residual, range, sums);
                             }
                         }
@@ -359,6 +373,8 @@ pub(super) struct Output<'a> {
     pub(super) size: [usize; 2],
     /// As many values, added to the sums.
     pub(super) residual: Option<&'a [f32]>,
+    /// Whether what is written is to be counted.
+    pub(super) counting: bool,
 }
 
 // SAFETY: tasks are cut so that no two of them share an output pixel; see `Plan::tasks` and `winograd::tile_blocks`.
@@ -373,6 +389,20 @@ impl Output<'_> {
 
     pub(super) fn residual_row(&self, place: usize, n: usize) -> Option<&[f32]> {
         self.residual.map(|r| &r[place..place + n])
+    }
+
+    /// For a strip to end in `n` pixels of a row, in as many channels as there are biases.
+    ///
+    /// # Safety
+    /// No one else holds any of these pixels.
+    unsafe fn end(&self, place: usize, n: usize, bias: &[f32], range: [f32; 2]) -> End {
+        let stride = self.size[0] * self.size[1];
+        assert!(place + bias.len().saturating_sub(1) * stride + n <= self.len);
+        let mut all = [0.0; BLOCK];
+        all[..bias.len()].copy_from_slice(bias);
+        let residual = self.residual.map_or(std::ptr::null(), |r| r[place..].as_ptr());
+        // SAFETY: in bounds by the assertion (a residual has the output's length); unshared by the caller's promise.
+        unsafe { End::picture(self.data.add(place), stride, residual, all, range) }
     }
 
     /// `n` pixels of a row.

@@ -2,6 +2,7 @@
 //! normalisation, and the thread between a long computation and whoever waits for it.
 
 mod conv2d;
+mod depthwise;
 mod direct;
 mod features;
 mod instance_norm;

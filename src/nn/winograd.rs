@@ -28,6 +28,9 @@ const POSITIONS: usize = SEEN * SEEN;
 const STRIPE: usize = 2 * 1024 * 1024;
 /// Channels whose transformed values stand together, so that the products read long runs.
 const CHANNELS: usize = 32;
+/// Channels whose transformed weights are at hand at once: with eight output channels 288 KiB, to stay in the
+/// second-level cache.
+const AT_HAND: usize = 256;
 /// Floats left between positions, so that they do not compete for the same few sets of the cache.
 const GAP: usize = 16;
 /// Tiles worked on at once in the transforms.
@@ -83,10 +86,10 @@ pub(super) fn run(
     let channels = packed.shape[1];
     let chunk = POSITIONS * (channels.min(CHANNELS) * unit + GAP);
     let block_len = channels.div_ceil(CHANNELS) * chunk;
-    let mut taps = Taps::default();
-    (0..channels).for_each(|c| taps.push(c / CHANNELS * chunk + c % CHANNELS * unit));
+    let mut taps = Vec::new();
+    taps.resize_with(channels.div_ceil(AT_HAND), Taps::default);
+    (0..channels).for_each(|c| taps[c / AT_HAND].push(c % AT_HAND / CHANNELS * chunk + c % CHANNELS * unit));
 
-    let counting = counted.is_some();
     let mut values = TRANSFORMED.take();
     let mut whole = true;
     for image in 0..input.shape[0] {
@@ -105,7 +108,7 @@ pub(super) fn run(
                 .map(|(weights, tiles)| {
                     let tiles = tiles.clone().map(|t| (&stripe[t][..], &values[t * block_len..][..block_len]));
                     let go = !cancel.is_cancelled();
-                    go.then(|| products(packed, isa, image, weights.clone(), tiles, &taps, out, counting))
+                    go.then(|| products(packed, isa, image, weights.clone(), tiles, &taps, out))
                 })
                 .collect();
             whole &= sums.iter().all(Option::is_some);
@@ -191,62 +194,75 @@ fn gather(
 }
 
 /// Multiplies a block of output channels with blocks of tiles, transforms the products back and writes them. Returns the
-/// channels' sums when `counting`.
+/// channels' sums when they are counted.
 #[allow(clippy::too_many_arguments)]
 fn products<'a>(
     packed: &Packed,
     isa: Isa,
     image: usize,
     weights: Range<usize>,
-    tiles: impl Iterator<Item = (&'a [Piece], &'a [f32])> + Clone,
-    taps: &Taps,
+    tiles: impl ExactSizeIterator<Item = (&'a [Piece], &'a [f32])> + Clone,
+    taps: &[Taps],
     out: &Output<'_>,
-    counting: bool,
 ) -> Vec<Sums> {
     let channels = packed.shape[1];
     let pass = &packed.passes[0];
     let dilation = packed.options.dilation;
     let range = packed.options.activation.range();
     let stride = channels.min(CHANNELS) * (isa.lanes() * isa.vectors(BLOCK)) + GAP;
+    let chunk = POSITIONS * stride;
+    let turns = taps.len();
     let mut all = Vec::new();
     let mut woven = [[0.0; TILE * STRIP]; TILE];
     SCRATCH.with_borrow_mut(|Scratch { weights: transformed, products }| {
-        products.resize(POSITIONS, Product { values: [0.0; BLOCK * STRIP], _gap: [0.0; GAP] });
+        // Where the channels come in several turns, each block of tiles keeps its sums from turn to turn.
+        let kept = if taps.len() > 1 { tiles.len() } else { 1 };
+        products.resize(kept * POSITIONS, Product { values: [0.0; BLOCK * STRIP], _gap: [0.0; GAP] });
         for block in &pass.blocks[weights] {
             let len = block.len;
-            let apart = channels * len + GAP;
-            transformed.resize(POSITIONS * apart, 0.0);
-            transform_weights(isa, &pass.weights[block.weights..][..9 * channels * len], len, transformed, apart);
             let mut sums = [Sums::default(); BLOCK];
-            for (pieces, values) in tiles.clone() {
-                let count = pieces.last().map_or(0, |p| p.at + p.tiles);
-                for (position, product) in products.iter_mut().enumerate() {
-                    let strip = Strip {
-                        input: &values[position * stride..],
-                        taps,
-                        weights: &transformed[position * apart..],
-                        block: len,
-                        vectors: count.div_ceil(isa.lanes()),
-                    };
-                    strip.accumulate(isa, &mut product.values);
-                }
-                for (c, sums) in sums.iter_mut().enumerate().take(len) {
-                    let channel = block.first + c;
-                    transform_back(isa, products, c, count, dilation, &mut woven);
-                    for piece in pieces {
-                        for (r, woven) in woven.iter().enumerate().take(piece.size[0]) {
-                            let values = &woven[piece.at * TILE..][..piece.size[1]];
-                            let place = out.place(image, channel, piece.corner[0] + r * dilation, piece.corner[1]);
-                            // SAFETY: no other task has this image, row, columns and channel.
-                            let row = unsafe { out.row(place, values.len()) };
-                            let residual = out.residual_row(place, values.len());
-                            let sums = counting.then_some(&mut *sums);
-                            kernel::finish(isa, values, row, packed.bias[channel], residual, range, sums);
+            for (turn, taps) in taps.iter().enumerate() {
+                let first = turn * AT_HAND;
+                let these = (channels - first).min(AT_HAND);
+                let apart = these * len + GAP;
+                transformed.resize(POSITIONS * apart, 0.0);
+                let given = &pass.weights[block.weights + 9 * first * len..][..9 * these * len];
+                transform_weights(isa, given, len, transformed, apart);
+                for (t, (pieces, values)) in tiles.clone().enumerate() {
+                    let products = &mut products[t % kept * POSITIONS..][..POSITIONS];
+                    let values = &values[first / CHANNELS * chunk..];
+                    let count = pieces.last().map_or(0, |p| p.at + p.tiles);
+                    for (position, product) in products.iter_mut().enumerate() {
+                        let strip = Strip {
+                            input: &values[position * stride..],
+                            taps,
+                            weights: &transformed[position * apart..],
+                            block: len,
+                            vectors: count.div_ceil(isa.lanes()),
+                        };
+                        strip.accumulate(isa, turn > 0, &mut product.values);
+                    }
+                    if turn + 1 < turns {
+                        continue;
+                    }
+                    for (c, sums) in sums.iter_mut().enumerate().take(len) {
+                        let channel = block.first + c;
+                        transform_back(isa, products, c, count, dilation, &mut woven);
+                        for piece in pieces {
+                            for (r, woven) in woven.iter().enumerate().take(piece.size[0]) {
+                                let values = &woven[piece.at * TILE..][..piece.size[1]];
+                                let place = out.place(image, channel, piece.corner[0] + r * dilation, piece.corner[1]);
+                                // SAFETY: no other task has this image, row, columns and channel.
+                                let row = unsafe { out.row(place, values.len()) };
+                                let residual = out.residual_row(place, values.len());
+                                let sums = out.counting.then_some(&mut *sums);
+                                kernel::finish(isa, values, row, packed.bias[channel], residual, range, sums);
+                            }
                         }
                     }
                 }
             }
-            if counting {
+            if out.counting {
                 all.extend(&sums[..len]);
             }
         }
