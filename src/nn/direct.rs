@@ -16,6 +16,7 @@ use super::conv2d::{Options, Padding};
 use super::depthwise;
 use super::kernel::{self, BLOCK, End, Isa, OnTheWay, STRIP, Strip, Sums, Taps};
 use super::plan::{Columns, Plan, Task, strips};
+use super::tapwise;
 use super::watch::CancelToken;
 use super::winograd;
 
@@ -65,7 +66,18 @@ impl Packed {
             [[0, 0], [0, 1], [1, 0], [1, 1]].map(|phase| Pass::of_phase(phase, weight, shape, options)).into()
         } else {
             let taps = (0..kh).flat_map(|y| (0..kw).map(move |x| [y * options.dilation, x * options.dilation]));
-            vec![Pass::new(taps.collect(), weight, shape, options)]
+            let taps: Vec<_> = taps.collect();
+            let ordered;
+            let weight = if tapwise::takes(shape, options) {
+                let of = |kernels: &[f32]| -> Vec<f32> {
+                    (0..taps.len()).flat_map(|t| kernels.iter().skip(t).step_by(taps.len()).copied()).collect()
+                };
+                ordered = weight.chunks_exact(shape[1] * taps.len()).flat_map(of).collect::<Vec<_>>();
+                &ordered
+            } else {
+                weight
+            };
+            vec![Pass::new(taps, weight, shape, options)]
         };
         let bias = if bias.is_empty() { vec![0.0; out] } else { bias.to_vec() };
         Packed { shape, options, bias, phased, passes }
@@ -107,11 +119,16 @@ impl Packed {
             });
             return depthwise::run(self, isa, input, &out, counted, cancel);
         }
-        if winograd::pays(self, isa, size) {
+        let far = tapwise::takes(self.shape, self.options);
+        if far || winograd::pays(self, isa, size) {
             let counted = sums.map(|sums| {
                 |image: usize, blocks: Range<usize>, parts: &[Sums]| self.merge(sums, image, blocks, parts)
             });
-            return winograd::run(self, isa, input, &out, counted, cancel);
+            return if far {
+                tapwise::run(self, isa, input, &out, counted, cancel)
+            } else {
+                winograd::run(self, isa, input, &out, counted, cancel)
+            };
         }
         let plan = Plan::new(self, isa, grid);
         let tasks = plan.tasks(self, batch, grid);

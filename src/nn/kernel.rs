@@ -383,7 +383,7 @@ macro_rules! for_each_isa {
     ($(#[$doc:meta])* $name:ident, $body:ident ( $($arg:ident : $type:ty),* )) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments)]
-        pub(in crate::nn) fn $name(isa: Isa, $($arg: $type),*) {
+        pub(super) fn $name(isa: Isa, $($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f")]
             unsafe fn avx512($($arg: $type),*) {
@@ -515,11 +515,7 @@ for_each_isa!(
 fn gather_body(from: &[f32], step: usize, to: &mut [f32], on_the_way: Option<OnTheWay>) {
     match (step, on_the_way) {
         (1, None) => to.copy_from_slice(&from[..to.len()]),
-        (2, None) => {
-            for (t, f) in to.iter_mut().zip(from.chunks(2)) {
-                *t = f[0];
-            }
-        }
+        (2, None) => halve(from, to, |v| v),
         (_, None) => {
             for (t, f) in to.iter_mut().zip(from.iter().step_by(step)) {
                 *t = *f;
@@ -533,9 +529,7 @@ fn gather_body(from: &[f32], step: usize, to: &mut [f32], on_the_way: Option<OnT
         }
         (2, Some(OnTheWay { scale, shift, relu })) => {
             let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
-            for (t, f) in to.iter_mut().zip(from.chunks(2)) {
-                *t = at_least(f[0] * scale + shift, floor);
-            }
+            halve(from, to, |v| at_least(v * scale + shift, floor));
         }
         (_, Some(OnTheWay { scale, shift, relu })) => {
             let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
@@ -543,6 +537,18 @@ fn gather_body(from: &[f32], step: usize, to: &mut [f32], on_the_way: Option<OnT
                 *t = at_least(f * scale + shift, floor);
             }
         }
+    }
+}
+
+/// Every second value; in pairs, which the compiler makes vectors of.
+#[inline(always)]
+fn halve(from: &[f32], to: &mut [f32], way: impl Fn(f32) -> f32) {
+    let (pairs, last) = from.as_chunks::<2>();
+    for (t, f) in to.iter_mut().zip(pairs) {
+        *t = way(f[0]);
+    }
+    if let (Some(to), Some(last)) = (to.get_mut(pairs.len()), last.first()) {
+        *to = way(*last);
     }
 }
 

@@ -9,6 +9,7 @@ mod instance_norm;
 mod kernel;
 mod plan;
 mod resample;
+mod tapwise;
 mod watch;
 mod winograd;
 

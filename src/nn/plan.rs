@@ -119,6 +119,11 @@ impl Columns {
         Columns { map, run, step }
     }
 
+    /// Whether any of these columns is more than padding.
+    pub(super) fn any(&self, range: std::ops::Range<usize>) -> bool {
+        self.map[range].iter().any(Option::is_some)
+    }
+
     pub(super) fn copy(&self, isa: Isa, row: &[f32], to: &mut [f32], on_the_way: Option<OnTheWay>) {
         let n = self.map.len();
         for i in (0..self.run.start).chain(self.run.end..n) {

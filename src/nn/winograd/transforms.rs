@@ -1,0 +1,212 @@
+//! The three transforms of F(4x4, 3x3), for [`LANES`] tiles at a time.
+
+use super::super::kernel::{Isa, STRIP, for_each_isa};
+use super::{LANES, LINE, Lane, PART, Product, SEEN, TILE};
+
+for_each_isa!(
+    /// Transforms `tiles` tiles that stand side by side in six lines; tile t's value for each position goes to
+    /// `to[position * stride + t]`, and up to `room` values there may be overwritten.
+    transform_input, transform_input_body(
+        lines: &[[f32; LINE]; SEEN], parts: &mut [[[f32; PART]; TILE]; SEEN], tiles: usize, dilation: usize,
+        to: &mut [f32], stride: usize, room: usize
+    )
+);
+
+#[inline(always)]
+fn transform_input_body(
+    lines: &[[f32; LINE]; SEEN],
+    parts: &mut [[[f32; PART]; TILE]; SEEN],
+    tiles: usize,
+    dilation: usize,
+    to: &mut [f32],
+    stride: usize,
+    room: usize,
+) {
+    for (line, parts) in lines.iter().zip(parts.iter_mut()) {
+        match dilation {
+            1 => deal::<1>(line, tiles + 1, parts),
+            2 => deal::<2>(line, tiles + 2, parts),
+            4 => deal::<4>(line, tiles + 4, parts),
+            _ => {
+                let groups = line.chunks_exact(TILE * dilation).take(tiles / dilation + 1);
+                for (i, group) in groups.enumerate() {
+                    for (part, from) in parts.iter_mut().zip(group.chunks_exact(dilation)) {
+                        part[i * dilation..][..dilation].copy_from_slice(from);
+                    }
+                }
+            }
+        }
+    }
+    for t in (0..tiles).step_by(LANES) {
+        let mut half = [[[0.0; LANES]; SEEN]; SEEN];
+        for x in 0..SEEN {
+            let mut column = [[0.0; LANES]; SEEN];
+            for (column, parts) in column.iter_mut().zip(parts.iter()) {
+                column.copy_from_slice(&parts[x % TILE][t + x / TILE * dilation..][..LANES]);
+            }
+            for (half, v) in half.iter_mut().zip(seen(&column)) {
+                half[x] = v;
+            }
+        }
+        for (y, row) in half.iter().enumerate() {
+            for (x, v) in seen(row).iter().enumerate() {
+                let to = &mut to[(y * SEEN + x) * stride + t..];
+                match room - t {
+                    LANES.. => to[..LANES].copy_from_slice(v),
+                    few => to[..few].copy_from_slice(&v[..few]),
+                }
+            }
+        }
+    }
+}
+
+/// Deals a line out into what stands first, second, third and fourth in each group of four times `D`, up to the group
+/// that `count` lies in.
+#[inline(always)]
+fn deal<const D: usize>(line: &[f32; LINE], count: usize, parts: &mut [[f32; PART]; TILE]) {
+    let [a, b, c, d] = parts.each_mut().map(|p| p.as_chunks_mut::<D>().0);
+    let groups = line.as_chunks::<D>().0.as_chunks::<TILE>().0;
+    for ((((a, b), c), d), group) in a.iter_mut().zip(b).zip(c).zip(d).zip(groups).take(count.div_ceil(D)) {
+        [*a, *b, *c, *d] = *group;
+    }
+}
+
+/// The inverse of [`deal`], of [`LANES`] values each.
+#[inline(always)]
+fn weave<const D: usize>([a, b, c, d]: &[Lane; TILE], line: &mut [f32]) {
+    let [a, b, c, d] = [a, b, c, d].map(|p| p.as_chunks::<D>().0);
+    let groups = line.as_chunks_mut::<D>().0.as_chunks_mut::<TILE>().0;
+    for ((((a, b), c), d), group) in a.iter().zip(b).zip(c).zip(d).zip(groups) {
+        *group = [*a, *b, *c, *d];
+    }
+}
+
+/// `B^T d`: six inputs along one side.
+#[inline(always)]
+fn seen(d: &[Lane; SEEN]) -> [Lane; SEEN] {
+    let mut v = [[0.0; LANES]; SEEN];
+    for i in 0..LANES {
+        let even = d[4][i] - 4.0 * d[2][i];
+        let odd = d[3][i] - 4.0 * d[1][i];
+        let near = d[4][i] - d[2][i];
+        let far = 2.0 * (d[3][i] - d[1][i]);
+        v[0][i] = 4.0 * d[0][i] - 5.0 * d[2][i] + d[4][i];
+        v[1][i] = even + odd;
+        v[2][i] = even - odd;
+        v[3][i] = near + far;
+        v[4][i] = near - far;
+        v[5][i] = 4.0 * d[1][i] - 5.0 * d[3][i] + d[5][i];
+    }
+    v
+}
+
+for_each_isa!(
+    /// `[channel][tap][len]` to `[position][channel][len]`, positions `apart` from each other: `G g G^T` of each kernel.
+    transform_weights, transform_weights_body(from: &[f32], len: usize, to: &mut [f32], apart: usize)
+);
+
+#[inline(always)]
+fn transform_weights_body(from: &[f32], len: usize, to: &mut [f32], apart: usize) {
+    match len {
+        8 => transform_weights_of::<8>(from, to, apart),
+        4 => transform_weights_of::<4>(from, to, apart),
+        3 => transform_weights_of::<3>(from, to, apart),
+        2 => transform_weights_of::<2>(from, to, apart),
+        _ => transform_weights_of::<1>(from, to, apart),
+    }
+}
+
+#[inline(always)]
+fn transform_weights_of<const L: usize>(from: &[f32], to: &mut [f32], apart: usize) {
+    let (taps, _) = from.as_chunks::<L>();
+    for (c, taps) in taps.chunks_exact(9).enumerate() {
+        let mut half = [[[0.0; L]; 3]; SEEN];
+        for x in 0..3 {
+            for (half, v) in half.iter_mut().zip(kernel_side([&taps[x], &taps[3 + x], &taps[6 + x]])) {
+                half[x] = v;
+            }
+        }
+        for (y, [a, b, d]) in half.iter().enumerate() {
+            for (x, v) in kernel_side([a, b, d]).into_iter().enumerate() {
+                to[(y * SEEN + x) * apart + c * L..][..L].copy_from_slice(&v);
+            }
+        }
+    }
+}
+
+/// `G g`: three weights along one side.
+#[inline(always)]
+fn kernel_side<const L: usize>([a, b, c]: [&[f32; L]; 3]) -> [[f32; L]; SEEN] {
+    let mut u = [[0.0; L]; SEEN];
+    for i in 0..L {
+        let (outer, middle) = ((a[i] + c[i]) * (-1.0 / 6.0), b[i] * (-1.0 / 6.0));
+        let (far, side) = (a[i] * (1.0 / 24.0) + c[i] * (1.0 / 6.0), b[i] * (1.0 / 12.0));
+        u[0][i] = a[i] * 0.25;
+        u[1][i] = outer + middle;
+        u[2][i] = outer - middle;
+        u[3][i] = far + side;
+        u[4][i] = far - side;
+        u[5][i] = c[i];
+    }
+    u
+}
+
+for_each_isa!(
+    /// Channel `c` of the products, `A^T m A`: `tiles` tiles of 4x4 outputs, as four rows.
+    transform_back, transform_back_body(
+        products: &[Product], c: usize, tiles: usize, dilation: usize, rows: &mut [[f32; TILE * STRIP]; TILE]
+    )
+);
+
+#[inline(always)]
+fn transform_back_body(
+    products: &[Product],
+    c: usize,
+    tiles: usize,
+    dilation: usize,
+    rows: &mut [[f32; TILE * STRIP]; TILE],
+) {
+    for t in (0..tiles).step_by(LANES) {
+        let mut half = [[[0.0; LANES]; SEEN]; TILE];
+        for x in 0..SEEN {
+            let mut column = [[0.0; LANES]; SEEN];
+            for (y, column) in column.iter_mut().enumerate() {
+                column.copy_from_slice(&products[y * SEEN + x].values[c * STRIP + t..][..LANES]);
+            }
+            for (half, v) in half.iter_mut().zip(back(&column)) {
+                half[x] = v;
+            }
+        }
+        for (half, row) in half.iter().zip(rows.iter_mut()) {
+            let outputs = back(half);
+            match dilation {
+                1 => weave::<1>(&outputs, &mut row[t * TILE..]),
+                2 => weave::<2>(&outputs, &mut row[t * TILE..]),
+                4 => weave::<4>(&outputs, &mut row[t * TILE..]),
+                _ => {
+                    for i in 0..LANES {
+                        let (group, r) = ((t + i) / dilation, (t + i) % dilation);
+                        for (x, values) in outputs.iter().enumerate() {
+                            row[(group * TILE + x) * dilation + r] = values[i];
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `A^T m`: four outputs along one side.
+#[inline(always)]
+fn back(m: &[Lane; SEEN]) -> [Lane; TILE] {
+    let mut y = [[0.0; LANES]; TILE];
+    for i in 0..LANES {
+        let (near, near_odd) = (m[1][i] + m[2][i], m[1][i] - m[2][i]);
+        let (far, far_odd) = (m[3][i] + m[4][i], m[3][i] - m[4][i]);
+        y[0][i] = m[0][i] + near + far;
+        y[1][i] = near_odd + 2.0 * far_odd;
+        y[2][i] = near + 4.0 * far;
+        y[3][i] = near_odd + 8.0 * far_odd + m[5][i];
+    }
+    y
+}
