@@ -9,9 +9,9 @@ use candle_nn::VarBuilder;
 use serde::Serialize;
 
 use super::TaskError;
+use crate::models::TransformerNet;
 use crate::models::transformer_net::Config;
-use crate::models::{Buffers, Statistics, TransformerNet};
-use crate::nn::Watch;
+use crate::nn::{Pool, Statistics, Watch};
 use crate::zoo;
 
 /// The networks that [`bench()`] knows.
@@ -49,14 +49,14 @@ pub fn bench(net: &str, size: usize, threads: usize, runs: usize) -> Result<Benc
     let model = TransformerNet::new(config, weights)?;
     let values: Vec<f32> = (0..3 * size * size).map(|i| (i * 7919 % 256) as f32).collect();
     let x = Tensor::from_vec(values, (1, 3, size, size), &Device::Cpu)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
-    let pool = pool.map_err(|e| TaskError::Threads(e.to_string()))?;
+    let team = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+    let team = team.map_err(|e| TaskError::Threads(e.to_string()))?;
     let runs = runs.max(1);
-    let mut buffers = Buffers::default();
+    let pool = Pool::default();
     let mut seconds = Vec::with_capacity(runs + 1);
     for _ in 0..=runs {
         let began = Instant::now();
-        pool.install(|| model.forward_with(&x, &[1.0], Statistics::Compute, &Watch::silent(), &mut buffers))?;
+        team.install(|| model.forward_with(&x, &[1.0], Statistics::Compute, &Watch::silent(), &pool))?;
         seconds.push(began.elapsed().as_secs_f64());
     }
     let timed = &mut seconds[1..];
