@@ -30,12 +30,13 @@ pub(super) struct Packed {
     /// `[out, in / groups, kernel height, kernel width]` as given.
     pub shape: [usize; 4],
     pub options: Options,
-    bias: Vec<f32>,
+    pub(super) bias: Vec<f32>,
     pub(super) phased: bool,
     pub(super) passes: Vec<Pass>,
 }
 
-/// One kernel over the gathered rows: the whole of an ordinary convolution, or one output phase of an upsampling one.
+/// One kernel over the gathered rows: the whole of an ordinary convolution, or one output phase of an upsampling or
+/// transposed one.
 #[derive(Debug)]
 pub(super) struct Pass {
     /// Row and column of each tap in padded input pixels.
@@ -87,8 +88,7 @@ impl Packed {
             false => (Input { ..*input }, size),
         };
         let input = &flat;
-        let [_, _, height, width] = input.shape;
-        let grid = if self.phased { [height, width] } else { size };
+        let grid = if self.phased { size.map(|n| n.div_ceil(2)) } else { size };
         assert_eq!(out.len(), batch * self.shape[0] * size[0] * size[1]);
         let plan = Plan::new(self, isa, grid);
         let tasks = plan.tasks(self, batch, grid);
@@ -124,7 +124,7 @@ impl Packed {
     /// A 1x1 kernel that looks at every pixel.
     fn pointwise(&self) -> bool {
         let Options { stride, padding, upsample, .. } = self.options;
-        self.shape[2..] == [1, 1] && (stride, padding, upsample) == (1, 0, false)
+        !self.phased && self.shape[2..] == [1, 1] && (stride, padding, upsample) == (1, 0, false)
     }
 
     /// One task: gathers, computes every block's strips, writes them. Returns each of its channels' sums, in order.
@@ -203,6 +203,9 @@ impl Packed {
                         let pairs = if self.phased { 2 } else { 1 };
                         for pair in 0..pairs {
                             let y = if self.phased { 2 * (task.rows.start + r) + pair } else { task.rows.start + r };
+                            if y >= out.size[0] {
+                                continue; // the last phase of a transposed convolution can lie beyond the edge
+                            }
                             strip(pair * 2 % self.passes.len()).accumulate(isa, &mut buffers[0]);
                             if self.phased {
                                 strip(pair * 2 + 1).accumulate(isa, &mut buffers[1]);
@@ -214,7 +217,7 @@ impl Packed {
                                 let (values, x) = if self.phased {
                                     let b = &buffers[1][c * STRIP..][..n];
                                     kernel::weave(isa, a, b, &mut woven[..2 * n]);
-                                    (&woven[..2 * n], 2 * x)
+                                    (&woven[..(2 * n).min(out.size[1] - 2 * x)], 2 * x)
                                 } else {
                                     (a, x)
                                 };
@@ -293,7 +296,7 @@ impl Packed {
 }
 
 impl Pass {
-    fn new(taps: Vec<[usize; 2]>, weight: &[f32], shape: [usize; 4], options: Options) -> Pass {
+    pub(super) fn new(taps: Vec<[usize; 2]>, weight: &[f32], shape: [usize; 4], options: Options) -> Pass {
         let [out, ins, ..] = shape;
         let per_group = out / options.groups;
         let (mut blocks, mut weights) = (Vec::new(), Vec::with_capacity(weight.len()));

@@ -9,6 +9,7 @@ mod kernel;
 mod plan;
 mod pool;
 mod resample;
+mod transpose;
 mod watch;
 
 pub(crate) use conv2d::with_slice;
