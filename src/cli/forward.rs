@@ -9,10 +9,9 @@ use super::{Failure, files};
 use crate::tasks;
 
 /// Architectures of this version.
-const PRESENT: [&str; 1] = ["transformer-net"];
+const PRESENT: [&str; 2] = ["transformer-net", "cyclegan-resnet"];
 /// Architectures that later versions run: known by name, but not here yet.
-const LATER: [&str; 15] = [
-    "cyclegan-resnet",
+const LATER: [&str; 14] = [
     "pix2pix-unet",
     "fcn-resnet50",
     "fcn-resnet101",
@@ -32,7 +31,8 @@ const LATER: [&str; 15] = [
 /// The network, its weights, and the tensors.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The architecture: transformer-net (pytorch/examples fast_neural_style; RGB 0..255 in and out)
+    /// The architecture: transformer-net (pytorch/examples fast_neural_style; RGB 0..255 in and out) or
+    /// cyclegan-resnet (CycleGAN's, pix2pix's or CUT's ResNet generator; RGB -1..1 in and out)
     #[arg(long, value_name = "ARCH")]
     arch: String,
 

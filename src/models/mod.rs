@@ -1,7 +1,9 @@
 //! Architectures, one file per paper, named as the field names them.
 
-mod random;
+pub mod cyclegan;
+pub mod random;
 pub mod transformer_net;
 
 pub use crate::nn::Statistics;
+pub use cyclegan::ResnetGenerator;
 pub use transformer_net::TransformerNet;

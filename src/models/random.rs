@@ -1,55 +1,89 @@
 //! Random weights, for when only a network's speed or its plumbing matters.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{Result as CandleResult, Tensor};
+use candle_core::{DType, Device, Result as CandleResult, Shape, Tensor};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
 
-use super::TransformerNet;
-use super::transformer_net::Config;
+use super::{TransformerNet, transformer_net};
 use crate::nn::Result;
 
+/// Has every tensor that is asked for, of plausible size: made when it is asked for and not kept, so that building a
+/// network from it takes the memory of the network alone.
+///
+/// A `weight` of `[out, in, ...]` gives an output about as large as its input, half of which a ReLU drops; what is asked
+/// for with the hint that it is 1 (norms' scales, variances) is 0.5..1.5, everything else within 0.1 of 0. The values
+/// depend on the tensor's full name alone. What may be missing is.
+pub fn weights() -> VarBuilder<'static> {
+    builder(None)
+}
+
+/// The tensors, by name, that `build` asks [`weights`] for.
+///
+/// # Errors
+/// What `build` returns.
+pub fn tensors<T>(build: impl FnOnce(VarBuilder<'static>) -> Result<T>) -> Result<HashMap<String, Tensor>> {
+    let seen = Seen::default();
+    build(builder(Some(seen.clone())))?;
+    let tensors = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(tensors)
+}
+
 impl TransformerNet {
-    /// Random weights of plausible size, the same for the same `cfg`.
+    /// [`weights`] for this network, by name.
     ///
     /// # Errors
     /// [`crate::nn::Error::Candle`] when out of memory.
-    pub fn random(cfg: &Config) -> Result<HashMap<String, Tensor>> {
-        let mut seed = 0x2545_F491_4F6C_DD1Du64;
-        let mut next = move || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            (seed >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        };
-        let mut tensors = HashMap::new();
-        let mut put = |name: String, shape: &[usize], size: f32, middle: f32| -> CandleResult<()> {
-            let values: Vec<f32> = (0..shape.iter().product()).map(|_| middle + size * next()).collect();
-            tensors.insert(name, Tensor::from_vec(values, shape, &candle_core::Device::Cpu)?);
-            Ok(())
-        };
-        let [a, b, c] = cfg.widths;
-        let mut layers = vec![
-            ("conv1".into(), "in1".into(), [a, 3, 9]),
-            ("conv2".into(), "in2".into(), [b, a, 3]),
-            ("conv3".into(), "in3".into(), [c, b, 3]),
-        ];
-        for i in 1..=cfg.residuals {
-            layers.push((format!("res{i}.conv1"), format!("res{i}.in1"), [c, c, 3]));
-            layers.push((format!("res{i}.conv2"), format!("res{i}.in2"), [c, c, 3]));
-        }
-        layers.push(("deconv1".into(), "in4".into(), [b, c, 3]));
-        layers.push(("deconv2".into(), "in5".into(), [a, b, 3]));
-        layers.push(("deconv3".into(), String::new(), [3, a, 9]));
-        for (conv, norm, [out, ins, kernel]) in layers {
-            let size = (3.0 / (ins * kernel * kernel) as f32).sqrt();
-            put(format!("{conv}.conv2d.weight"), &[out, ins, kernel, kernel], size, 0.0)?;
-            put(format!("{conv}.conv2d.bias"), &[out], 0.1, 0.0)?;
-            if !norm.is_empty() {
-                let shape = cfg.styles.map_or(vec![out], |s| vec![s, out]);
-                put(format!("{norm}.weight"), &shape, 0.5, 1.0)?;
-                put(format!("{norm}.bias"), &shape, 0.5, 0.0)?;
+    pub fn random(cfg: &transformer_net::Config) -> Result<HashMap<String, Tensor>> {
+        tensors(|vb| TransformerNet::new(cfg.clone(), vb))
+    }
+}
+
+/// `len` values within `size` of `middle`: SplitMix64 (Steele et al. 2014) in counter mode, seeded by FNV-1a of the name.
+fn noise(name: &str, len: usize, size: f32, middle: f32) -> Vec<f32> {
+    let hash = |seed: u64, byte: u8| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+    let seed = name.bytes().fold(0xCBF2_9CE4_8422_2325, hash);
+    let value = |i: u64| {
+        let mut z = seed.wrapping_add((i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        middle + size * ((z >> 40) as f32 / (1u64 << 23) as f32 - 1.0)
+    };
+    (0..len as u64).map(value).collect()
+}
+
+type Seen = Arc<Mutex<HashMap<String, Tensor>>>;
+
+struct Random(Option<Seen>);
+
+fn builder(seen: Option<Seen>) -> VarBuilder<'static> {
+    VarBuilder::from_backend(Box::new(Random(seen)), DType::F32, Device::Cpu)
+}
+
+impl SimpleBackend for Random {
+    fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> CandleResult<Tensor> {
+        let (size, middle) = match (init, shape.dims()) {
+            (Init::Const(1.0), _) => (0.5, 1.0),
+            (_, [_, window @ ..]) if name.ends_with("weight") => {
+                ((4.8 / window.iter().product::<usize>() as f32).sqrt(), 0.0)
             }
+            _ => (0.1, 0.0),
+        };
+        let tensor = Tensor::from_vec(noise(name, shape.elem_count(), size, middle), shape, device)?;
+        if let Some(seen) = &self.0 {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), tensor.clone());
         }
-        Ok(tensors)
+        tensor.to_dtype(dtype)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> CandleResult<Tensor> {
+        candle_core::bail!("random weights need a shape to be {name}")
+    }
+
+    fn contains_tensor(&self, _: &str) -> bool {
+        false
     }
 }

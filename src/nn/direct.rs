@@ -124,7 +124,7 @@ impl Packed {
     /// A 1x1 kernel that looks at every pixel.
     fn pointwise(&self) -> bool {
         let Options { stride, padding, upsample, .. } = self.options;
-        !self.phased && self.shape[2..] == [1, 1] && (stride, padding, upsample) == (1, 0, false)
+        self.shape[2..] == [1, 1] && (stride, padding, upsample) == (1, 0, false)
     }
 
     /// One task: gathers, computes every block's strips, writes them. Returns each of its channels' sums, in order.

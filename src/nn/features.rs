@@ -4,6 +4,7 @@
 use std::ops::{Deref, Range};
 
 use candle_core::{Storage, Tensor};
+use rayon::prelude::*;
 
 use super::conv2d::{Conv2d, on_cpu};
 use super::direct::Input;
@@ -302,6 +303,21 @@ impl<'a> Pass<'a> {
             None => apply(to, Some(&from), &vec![OnTheWay { scale: 1.0, shift: 0.0, relu: false }; planes]),
         }
         Ok(())
+    }
+
+    /// The hyperbolic tangent of every value, in place.
+    ///
+    /// # Errors
+    /// [`Error::Candle`].
+    pub fn tanh(&self, mut x: Features) -> Result<Features> {
+        x.settle();
+        match &mut x.body {
+            Body::Ours(values) => {
+                values.par_chunks_mut(4096).for_each(|part| part.iter_mut().for_each(|v| *v = v.tanh()));
+                Ok(x)
+            }
+            Body::Candle(t) => Features::of(t.tanh()?),
+        }
     }
 
     /// `x` with nothing pending, copied only if something is.

@@ -115,7 +115,8 @@ impl Packed {
         };
         let lowest = [kh, kw].iter().flat_map(|k| seen(0, *k).into_iter().chain(seen(1, *k))).map(|s| s.1).min();
         let padding = lowest.map_or(0, |l| (-l).max(0));
-        let inner = Options { stride: 1, padding: padding as usize, ..options };
+        // As for the doubling convolution: each phase has stride 1 over the small input.
+        let inner = Options { stride: 1, padding: padding as usize, upsample: true, ..options };
         let phase = |[y, x]: [usize; 2]| {
             let (rows, columns) = (seen(y, kh), seen(x, kw));
             let pairs: Vec<_> = rows.iter().flat_map(|r| columns.iter().map(move |c| (*r, *c))).collect();

@@ -9,15 +9,17 @@ use candle_nn::VarBuilder;
 use serde::Serialize;
 
 use super::TaskError;
-use crate::models::TransformerNet;
-use crate::models::transformer_net::Config;
-use crate::nn::{Pool, Statistics, Watch};
+use crate::models::{ResnetGenerator, TransformerNet, cyclegan, random, transformer_net};
+use crate::nn::{self, Pool, Statistics, Watch};
 use crate::zoo;
 
 /// The networks that [`bench()`] knows.
-pub const NETS: &[&str] = &["johnson"];
+pub const NETS: &[&str] = &["johnson", "cyclegan-resnet9"];
 /// The architectures that [`forward`] knows.
-const ARCHITECTURES: &[&str] = &["transformer-net"];
+const ARCHITECTURES: &[&str] = &["transformer-net", "cyclegan-resnet"];
+
+/// One forward pass.
+type Run = Box<dyn Fn(&Tensor, &Pool) -> nn::Result<Tensor> + Send + Sync>;
 
 /// What [`bench()`] measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,12 +43,17 @@ pub struct Bench {
 /// # Errors
 /// [`TaskError::UnknownNet`], [`TaskError::Threads`], and [`TaskError::Network`] for a size too small.
 pub fn bench(net: &str, size: usize, threads: usize, runs: usize) -> Result<Bench, TaskError> {
-    if !NETS.contains(&net) {
-        return Err(TaskError::UnknownNet { net: net.to_owned(), known: NETS.join(", ") });
-    }
-    let config = Config::johnson(32);
-    let weights = VarBuilder::from_tensors(TransformerNet::random(&config)?, DType::F32, &Device::Cpu);
-    let model = TransformerNet::new(config, weights)?;
+    let run: Run = match net {
+        "johnson" => {
+            let net = TransformerNet::new(transformer_net::Config::johnson(32), random::weights())?;
+            Box::new(move |x, pool| net.forward_with(x, &[1.0], Statistics::Compute, &Watch::silent(), pool))
+        }
+        "cyclegan-resnet9" => {
+            let net = ResnetGenerator::new(cyclegan::Config::paper(9), random::weights())?;
+            Box::new(move |x, pool| net.forward_with(x, Statistics::Compute, &Watch::silent(), pool))
+        }
+        _ => return Err(TaskError::UnknownNet { net: net.to_owned(), known: NETS.join(", ") }),
+    };
     let values: Vec<f32> = (0..3 * size * size).map(|i| (i * 7919 % 256) as f32).collect();
     let x = Tensor::from_vec(values, (1, 3, size, size), &Device::Cpu)?;
     let team = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
@@ -56,7 +63,7 @@ pub fn bench(net: &str, size: usize, threads: usize, runs: usize) -> Result<Benc
     let mut seconds = Vec::with_capacity(runs + 1);
     for _ in 0..=runs {
         let began = Instant::now();
-        team.install(|| model.forward_with(&x, &[1.0], Statistics::Compute, &Watch::silent(), &pool))?;
+        team.install(|| run(&x, &pool))?;
         seconds.push(began.elapsed().as_secs_f64());
     }
     let timed = &mut seconds[1..];
@@ -74,7 +81,8 @@ fn peak_rss_mb() -> u64 {
 /// Runs the network of `arch` with the checkpoint `weights` on the tensor `input` of the safetensors file at `input`,
 /// without any pre- or post-processing. Returns its outputs by name; the main one is `output`.
 ///
-/// A network with several styles gives the one its first row holds.
+/// A network with several styles gives the one its first row holds. A generator with batch norms also gives
+/// `output_batchstats`, normalised by the picture's own statistics: pix2pix's `test.py` without `--eval`.
 ///
 /// # Errors
 /// [`TaskError::UnknownNet`], [`TaskError::Zoo`] for an unreadable file, [`TaskError::Tensors`] for one without `input`,
@@ -84,16 +92,40 @@ pub fn forward(arch: &str, weights: &Path, input: &Path) -> Result<HashMap<Strin
         return Err(TaskError::UnknownNet { net: arch.to_owned(), known: ARCHITECTURES.join(", ") });
     }
     let tensors = zoo::read_tensors(weights)?;
-    let config = Config::from_tensors(&tensors)?;
-    let mut mix = vec![0.0; config.styles.unwrap_or(1)];
-    if let Some(first) = mix.first_mut() {
-        *first = 1.0;
-    }
-    let model = TransformerNet::new(config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))?;
     let x = zoo::read_tensors(input)?.remove("input").ok_or_else(|| TaskError::Tensors {
         name: input.display().to_string(),
         reason: "it holds no tensor called \"input\"".to_owned(),
     })?;
-    let output = model.forward(&x.to_dtype(DType::F32)?, &mix, Statistics::Compute, &Watch::silent())?;
-    Ok(HashMap::from([("output".to_owned(), output)]))
+    let x = x.to_dtype(DType::F32)?;
+    let outputs = if arch == "cyclegan-resnet" { cyclegan(tensors, &x) } else { transformer_net(tensors, &x) }?;
+    Ok(outputs.into_iter().map(|(name, t)| (name.to_owned(), t)).collect())
+}
+
+/// Tensors by name.
+type Tensors = HashMap<String, Tensor>;
+
+fn builder(tensors: Tensors) -> VarBuilder<'static> {
+    VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)
+}
+
+fn transformer_net(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let config = transformer_net::Config::from_tensors(&tensors)?;
+    let mut mix = vec![0.0; config.styles.unwrap_or(1)];
+    if let Some(first) = mix.first_mut() {
+        *first = 1.0;
+    }
+    let net = TransformerNet::new(config, builder(tensors))?;
+    Ok(vec![("output", net.forward(x, &mix, Statistics::Compute, &Watch::silent())?)])
+}
+
+fn cyclegan(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let config = cyclegan::Config::from_tensors(&tensors)?;
+    let vb = builder(tensors);
+    let run = |config| ResnetGenerator::new(config, vb.clone())?.forward(x, Statistics::Compute, &Watch::silent());
+    let mut outputs = vec![("output", run(config.clone())?)];
+    if config.normalisation == cyclegan::Normalisation::Batch {
+        let own = cyclegan::Config { normalisation: cyclegan::Normalisation::InstanceAffine, ..config };
+        outputs.push(("output_batchstats", run(own)?));
+    }
+    Ok(outputs)
 }

@@ -1,6 +1,7 @@
 //! Picture-to-picture networks against references, and the layers they stand on.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod cyclegan;
 mod features;
 mod transposed;
 
