@@ -68,36 +68,40 @@ fn cases() -> impl Strategy<Value = Case> {
     let channels = (1usize..=3, 1usize..=9, 1usize..=19, 1usize..=2);
     let window = (1usize..=5, 1usize..=5, 1usize..=3, 1usize..=3, 0usize..=4);
     let size = (1usize..=40, prop_oneof![1usize..=40, 90usize..=230]);
-    (channels, window, size, any::<[bool; 2]>(), 0usize..3, any::<bool>()).prop_filter_map(
-        "the kernel does not fit",
-        |(
-            (groups, ins, outs, batch),
-            (kh, kw, stride, dilation, padding),
-            (h, w),
-            [reflect, upsample],
-            activation,
-            usual,
-        )| {
+    let mixed = (channels, window, size, any::<[bool; 2]>(), 0usize..3, any::<bool>()).prop_map(
+        |((groups, ins, outs, batch), (kh, kw, stride, dilation, padding), size, [reflect, upsample], clamp, usual)| {
             // Half of the cases are what networks are made of, above all the phased upsampling one.
             let (kh, kw, dilation, padding) = if usual { (3, 3, 1, 1) } else { (kh, kw, dilation, padding) };
             let stride = if usual && upsample { 1 } else { stride };
-            let activation = [Activation::None, Activation::Relu, Activation::Relu6][activation];
             let mode = if reflect { Padding::Reflect } else { Padding::Zero };
+            let activation = [Activation::None, Activation::Relu, Activation::Relu6][clamp];
             let options = Options { stride, dilation, groups, padding, mode, upsample, activation };
-            let fits = |n: usize, k: usize| {
-                let n = if upsample { 2 * n } else { n };
-                n + 2 * padding > (k - 1) * dilation && (!reflect || padding < n)
-            };
-            (fits(h, kh) && fits(w, kw)).then_some(Case {
-                batch,
-                ins: ins * groups,
-                outs: outs * groups,
-                kernel: [kh, kw],
-                size: [h, w],
-                options,
-            })
+            Case { batch, ins: ins * groups, outs: outs * groups, kernel: [kh, kw], size: size.into(), options }
         },
-    )
+    );
+    // 3x3 over many channels, where the method changes; padding need not be what keeps the size.
+    let many = (1usize..=2, prop_oneof![9 => 8usize..=80, 1 => 250usize..=300], 8usize..=40);
+    let many = (many, (1usize..=17, 0usize..=2), (1usize..=40, 1usize..=80), any::<[bool; 2]>()).prop_map(
+        |((batch, ins, outs), (dilation, padding), size, [reflect, relu])| {
+            let mode = if reflect { Padding::Reflect } else { Padding::Zero };
+            let activation = if relu { Activation::Relu } else { Activation::None };
+            let options = Options { dilation, padding: padding * dilation, mode, activation, ..Options::default() };
+            Case { batch, ins, outs, kernel: [3, 3], size: size.into(), options }
+        },
+    );
+    let depthwise =
+        ((1usize..=2, 2usize..=9, 1usize..=5), (1usize..=3, 1usize..=3, 0usize..=4), (1usize..=40, 1usize..=230));
+    let depthwise = depthwise.prop_map(|((batch, channels, kernel), (stride, dilation, padding), size)| {
+        let options = Options { groups: channels, stride, dilation, padding, ..Options::default() };
+        Case { batch, ins: channels, outs: channels, kernel: [kernel; 2], size: size.into(), options }
+    });
+    prop_oneof![mixed, many, depthwise].prop_filter("the kernel does not fit", |c| {
+        let Options { dilation, padding, mode, upsample, .. } = c.options;
+        c.size.iter().zip(c.kernel).all(|(n, k)| {
+            let n = if upsample { 2 * n } else { *n };
+            n + 2 * padding > (k - 1) * dilation && (mode == Padding::Zero || padding < n)
+        })
+    })
 }
 
 proptest! {
@@ -187,50 +191,6 @@ fn a_cancelled_convolution_stops() {
     let late = began.join().unwrap().elapsed();
     assert!(matches!(result, Err(nn::Error::Cancelled)));
     println!("stopped {late:?} after it was cancelled");
-}
-
-/// `cargo test --test numbers layers -- --ignored --nocapture`: each layer of the style network at a megapixel.
-#[test]
-#[ignore = "prints times, asserts nothing"]
-fn layers() {
-    let up = Options { padding: 1, mode: Padding::Reflect, upsample: true, ..Options::default() };
-    let same = Options { padding: 1, mode: Padding::Reflect, ..Options::default() };
-    let nine = Options { padding: 4, ..same };
-    let down = Options { stride: 2, ..same };
-    let atrous = Options { padding: 4, dilation: 4, ..Options::default() };
-    let depthwise = Options { padding: 1, groups: 96, ..Options::default() };
-    let rows = [
-        ("9x9 3->16", 3, 16, 9, 1024, nine),
-        ("3x3 s2 16->32", 16, 32, 3, 1024, down),
-        ("3x3 s2 32->64", 32, 64, 3, 512, down),
-        ("3x3 64->64", 64, 64, 3, 256, same),
-        ("up 3x3 64->32", 64, 32, 3, 256, up),
-        ("up 3x3 32->16", 32, 16, 3, 512, up),
-        ("9x9 16->3", 16, 3, 9, 1024, nine),
-        ("3x3 128->128", 128, 128, 3, 256, same),
-        ("1x1 256->256", 256, 256, 1, 128, Options::default()),
-        ("3x3 256 atrous 4", 256, 256, 3, 64, atrous),
-        ("3x3 depthwise 96", 96, 96, 3, 128, depthwise),
-    ];
-    for (name, i, o, k, n, options) in rows {
-        let (weight, x) = (noise(&[o, i / options.groups, k, k], 1), noise(&[1, i, n, n], 2));
-        let began = std::time::Instant::now();
-        candle_conv(&x, &weight, &Tensor::zeros(o, DType::F32, &Device::Cpu).unwrap(), options);
-        println!("{name:15} candle  {:7.1} ms", began.elapsed().as_secs_f64() * 1e3);
-        for isa in Isa::available() {
-            let conv = Conv2d::with_isa(&weight, None, options, isa).unwrap();
-            let mut times: Vec<f64> = (0..11)
-                .map(|_| {
-                    let began = std::time::Instant::now();
-                    conv.forward(&x, &Watch::silent()).unwrap();
-                    began.elapsed().as_secs_f64()
-                })
-                .collect();
-            times.sort_by(f64::total_cmp);
-            let flops = conv.flops([1, i, n, n]);
-            println!("{name:15} {isa:7?} {:7.1} ms {:6.1} GFLOP/s", times[0] * 1e3, flops / times[0] / 1e9);
-        }
-    }
 }
 
 // ------------------------------------------------------------------------------------------------- the style network

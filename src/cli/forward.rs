@@ -8,21 +8,13 @@ use super::console::Session;
 use super::{Failure, files};
 use crate::tasks;
 
-/// Architectures of this version.
-const PRESENT: [&str; 2] = ["transformer-net", "cyclegan-resnet"];
 /// Architectures that later versions run: known by name, but not here yet.
-const LATER: [&str; 14] = [
+const LATER: [&str; 8] = [
     "pix2pix-unet",
-    "fcn-resnet50",
-    "fcn-resnet101",
-    "deeplabv3-resnet50",
-    "deeplabv3-resnet101",
     "deeplabv3-mobilenet-v3-large",
     "lraspp-mobilenet-v3-large",
     "unet",
-    "resnet101",
     "vgg16",
-    "mobilenet-v2",
     "show-attend-tell",
     "srgan",
     "deeplabv3-mobilenet-v2-voc21",
@@ -31,8 +23,9 @@ const LATER: [&str; 14] = [
 /// The network, its weights, and the tensors.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The architecture: transformer-net (pytorch/examples fast_neural_style; RGB 0..255 in and out) or
-    /// cyclegan-resnet (CycleGAN's, pix2pix's or CUT's ResNet generator; RGB -1..1 in and out)
+    /// The architecture: transformer-net (pytorch/examples fast_neural_style; RGB 0..255 in and out), cyclegan-resnet
+    /// (CycleGAN's, pix2pix's or CUT's ResNet generator; RGB -1..1 in and out), or torchvision's fcn-resnet50, fcn-resnet101, deeplabv3-resnet50, deeplabv3-resnet101, resnet101 or mobilenet-v2 (RGB normalised
+    /// with ImageNet's mean and standard deviation in; logits out, resnet101 features)
     #[arg(long, value_name = "ARCH")]
     arch: String,
 
@@ -57,7 +50,7 @@ pub struct Arguments {
 pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
     let arch = arguments.arch.as_str();
     if LATER.contains(&arch) {
-        return Err(Failure::later("architecture", arch, &PRESENT));
+        return Err(Failure::later("architecture", arch, tasks::ARCHITECTURES));
     }
     files::check_target(&arguments.output, arguments.force)?;
     let outputs = tasks::forward(arch, &arguments.weights, &arguments.input)?;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Result as CandleResult, Tensor};
-use candle_nn::VarBuilder;
+use candle_nn::{Init, VarBuilder};
 
 use crate::nn::{Conv2d, Error, Features, Norm, Options, Padding, Pass, Pool, Result, Statistics, Watch};
 
@@ -85,11 +85,14 @@ struct Rows {
 
 impl Rows {
     fn new(cfg: &Config, channels: usize, vb: VarBuilder<'_>) -> CandleResult<Rows> {
-        let rows = |name: &str| match cfg.styles {
-            Some(styles) => vb.get((styles, channels), name)?.to_dtype(DType::F32)?.to_vec2::<f32>(),
-            None => Ok(vec![vb.get(channels, name)?.to_dtype(DType::F32)?.to_vec1::<f32>()?]),
+        let get = |shape: &[usize], name: &str, usual: f64| {
+            vb.get_with_hints(shape, name, Init::Const(usual))?.to_dtype(DType::F32)
         };
-        Ok(Rows { scale: rows("weight")?, shift: rows("bias")? })
+        let rows = |name: &str, usual: f64| match cfg.styles {
+            Some(styles) => get(&[styles, channels], name, usual)?.to_vec2::<f32>(),
+            None => Ok(vec![get(&[channels], name, usual)?.to_vec1::<f32>()?]),
+        };
+        Ok(Rows { scale: rows("weight", 1.0)?, shift: rows("bias", 0.0)? })
     }
 
     fn mixed(rows: &[Vec<f32>], mix: &[f32]) -> Vec<f32> {

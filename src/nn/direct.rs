@@ -8,13 +8,16 @@
 //! the small input whose weights are sums of the given ones, 4/9 of the work.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::conv2d::{Options, Padding};
-use super::kernel::{self, BLOCK, Isa, OnTheWay, STRIP, Strip, Sums, Taps};
+use super::depthwise;
+use super::kernel::{self, BLOCK, End, Isa, OnTheWay, STRIP, Strip, Sums, Taps};
 use super::plan::{Columns, Plan, Task, strips};
 use super::watch::CancelToken;
+use super::winograd;
 
 /// A convolution's input: `[batch, channels, height, width]`, and what each value goes through when it is read.
 pub(crate) struct Input<'a> {
@@ -42,16 +45,16 @@ pub(super) struct Pass {
     /// Row and column of each tap in padded input pixels.
     pub(super) taps: Vec<[usize; 2]>,
     pub(super) blocks: Vec<Block>,
-    weights: Vec<f32>,
+    pub(super) weights: Vec<f32>,
 }
 
 /// Neighbouring output channels computed together; `weights` is where their `[in][tap][len]` begin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
     group: usize,
-    first: usize,
+    pub(super) first: usize,
     pub(super) len: usize,
-    weights: usize,
+    pub(super) weights: usize,
 }
 
 impl Packed {
@@ -71,6 +74,7 @@ impl Packed {
 
     /// Computes `out`, `[batch, out, height, width]` for `size` = `[height, width]`. With `sums` (empty before) each batch
     /// and channel's output is summed up on the way. Returns `false`, and `out` unfinished, once cancelled.
+    #[allow(clippy::too_many_arguments)]
     pub fn run(
         &self,
         isa: Isa,
@@ -90,35 +94,49 @@ impl Packed {
         let input = &flat;
         let grid = if self.phased { size.map(|n| n.div_ceil(2)) } else { size };
         assert_eq!(out.len(), batch * self.shape[0] * size[0] * size[1]);
+        assert!(residual.is_none_or(|r| r.len() == out.len()));
+        let (data, len) = (out.as_mut_ptr(), out.len());
+        let out = Output { data, len, channels: self.shape[0], size, residual, counting: sums.is_some() };
+        let mut sums = sums;
+        if let Some(sums) = &mut sums {
+            sums.clear();
+            sums.resize(batch * self.shape[0], Moments::default());
+        }
+        if depthwise::is_one(self) {
+            let counted = sums.map(|sums| {
+                |image: usize, channel: usize, part: &Sums| sums[image * self.shape[0] + channel].merge(part)
+            });
+            return depthwise::run(self, isa, input, &out, counted, cancel);
+        }
+        if winograd::pays(self, isa, size) {
+            let counted = sums.map(|sums| {
+                |image: usize, blocks: Range<usize>, parts: &[Sums]| self.merge(sums, image, blocks, parts)
+            });
+            return winograd::run(self, isa, input, &out, counted, cancel);
+        }
         let plan = Plan::new(self, isa, grid);
         let tasks = plan.tasks(self, batch, grid);
-        assert!(residual.is_none_or(|r| r.len() == out.len()));
-        let out = Output { data: out.as_mut_ptr(), channels: self.shape[0], size, residual };
-        let counting = sums.is_some();
         let done: Vec<Option<Vec<Sums>>> = tasks
             .par_iter()
             .map(|task| {
                 if cancel.is_cancelled() {
                     return None;
                 }
-                SCRATCHES.with_borrow_mut(|scratch| Some(self.tile(isa, &plan, task, input, &out, scratch, counting)))
+                SCRATCHES.with_borrow_mut(|scratch| Some(self.tile(isa, &plan, task, input, &out, scratch)))
             })
             .collect();
         if let Some(sums) = sums {
-            sums.clear();
-            sums.resize(batch * self.shape[0], Moments::default());
             for (task, part) in tasks.iter().zip(&done) {
-                let mut part = part.iter().flatten();
-                for block in &self.passes[0].blocks[task.blocks.clone()] {
-                    for c in 0..block.len {
-                        if let Some(s) = part.next() {
-                            sums[task.image * self.shape[0] + block.first + c].merge(s);
-                        }
-                    }
-                }
+                self.merge(sums, task.image, task.blocks.clone(), part.as_deref().unwrap_or_default());
             }
         }
         done.iter().all(Option::is_some)
+    }
+
+    /// Adds what a task counted of the channels of `blocks`.
+    fn merge(&self, sums: &mut [Moments], image: usize, blocks: Range<usize>, parts: &[Sums]) {
+        let channels = self.passes[0].blocks[blocks].iter().flat_map(|b| b.first..b.first + b.len);
+        channels.zip(parts).for_each(|(c, s)| sums[image * self.shape[0] + c].merge(s));
     }
 
     /// A 1x1 kernel that looks at every pixel.
@@ -137,11 +155,10 @@ impl Packed {
         input: &Input<'_>,
         out: &Output<'_>,
         scratch: &mut Vec<f32>,
-        counting: bool,
     ) -> Vec<Sums> {
         let stride = self.options.stride;
         let blocks = &self.passes[0].blocks[task.blocks.clone()];
-        let mut sums = vec![Sums::default(); if counting { blocks.iter().map(|b| b.len).sum() } else { 0 }];
+        let mut sums = vec![Sums::default(); if out.counting { blocks.iter().map(|b| b.len).sum() } else { 0 }];
         let rows = task.rows.len();
         // The padded rows the tile needs, once each, ascending; and where each of its rows' taps find theirs.
         let mut needed: Vec<usize> =
@@ -149,14 +166,21 @@ impl Packed {
         needed.sort_unstable();
         needed.dedup();
         let slot = |r: usize, tap_row: usize| needed.binary_search(&(r * stride + tap_row)).unwrap_or(0);
-        let columns: Vec<Columns> =
-            plan.column_phases.iter().map(|p| Columns::new(self, plan, task, input, *p)).collect();
+        let columns: Vec<Columns> = plan
+            .column_phases
+            .iter()
+            .map(|p| {
+                let n = task.columns.len() + plan.reach;
+                Columns::new(self, task.columns.start * stride + p, stride, n, input.shape[3])
+            })
+            .collect();
         let row_len = plan.row_len * columns.len();
         let channel_stride = needed.len() * row_len + 16; // 16: neighbouring channels never share all their cache sets
         let lanes = isa.lanes();
         let channels = self.shape[1];
         scratch.resize((channels * channel_stride + STRIP).max(scratch.len()), 0.0);
 
+        let range = self.options.activation.range();
         let mut buffers = [[0.0f32; BLOCK * STRIP]; 2];
         let mut woven = [0.0f32; 2 * STRIP];
         let mut gathered = usize::MAX;
@@ -200,15 +224,23 @@ impl Packed {
                                 vectors,
                             }
                         };
+                        if !out.counting && !self.phased && n == vectors * lanes {
+                            let place =
+                                out.place(task.image, block.first, task.rows.start + r, task.columns.start + start);
+                            // SAFETY: no other task has this image, row, columns and channels.
+                            let end = unsafe { out.end(place, n, &self.bias[block.first..][..block.len], range) };
+                            strip(0).finish(isa, &end);
+                            continue;
+                        }
                         let pairs = if self.phased { 2 } else { 1 };
                         for pair in 0..pairs {
                             let y = if self.phased { 2 * (task.rows.start + r) + pair } else { task.rows.start + r };
                             if y >= out.size[0] {
                                 continue; // the last phase of a transposed convolution can lie beyond the edge
                             }
-                            strip(pair * 2 % self.passes.len()).accumulate(isa, &mut buffers[0]);
+                            strip(pair * 2 % self.passes.len()).accumulate(isa, false, &mut buffers[0]);
                             if self.phased {
-                                strip(pair * 2 + 1).accumulate(isa, &mut buffers[1]);
+                                strip(pair * 2 + 1).accumulate(isa, false, &mut buffers[1]);
                             }
                             for c in 0..block.len {
                                 let channel = block.first + c;
@@ -221,11 +253,11 @@ impl Packed {
                                 } else {
                                     (a, x)
                                 };
+                                let place = out.place(task.image, channel, y, x);
                                 // SAFETY: no other task has this image, row, columns and channel.
-                                let row = unsafe { out.row(task.image, channel, y, x, values.len()) };
+                                let row = unsafe { out.row(place, values.len()) };
                                 let sums = sums.get_mut(sum + c);
-                                let residual = out.residual_row(task.image, channel, y, x, values.len());
-                                let range = self.options.activation.range();
+                                let residual = out.residual_row(place, values.len());
                                 kernel::finish(isa, values, row, self.bias[channel], residual, range, sums);
                             }
                         }
@@ -337,36 +369,55 @@ impl Pass {
     }
 }
 
-/// The output that all tasks write into, each its own rows.
-struct Output<'a> {
+/// The output that all tasks write into, each its own pixels.
+pub(super) struct Output<'a> {
     data: *mut f32,
+    len: usize,
     channels: usize,
-    size: [usize; 2],
+    pub(super) size: [usize; 2],
     /// As many values, added to the sums.
-    residual: Option<&'a [f32]>,
+    pub(super) residual: Option<&'a [f32]>,
+    /// Whether what is written is to be counted.
+    pub(super) counting: bool,
 }
 
-// SAFETY: tasks are cut so that no two of them share an output pixel; see `Plan::tasks`.
+// SAFETY: tasks are cut so that no two of them share an output pixel; see `Plan::tasks` and `winograd::tile_blocks`.
 unsafe impl Sync for Output<'_> {}
 
 impl Output<'_> {
-    fn at(&self, image: usize, channel: usize, y: usize, x: usize) -> usize {
+    /// Where a pixel stands.
+    pub(super) fn place(&self, image: usize, channel: usize, y: usize, x: usize) -> usize {
+        assert!(channel < self.channels && y < self.size[0] && x < self.size[1]);
         ((image * self.channels + channel) * self.size[0] + y) * self.size[1] + x
     }
 
-    fn residual_row(&self, image: usize, channel: usize, y: usize, x: usize, n: usize) -> Option<&[f32]> {
-        let at = self.at(image, channel, y, x);
-        self.residual.map(|r| &r[at..at + n])
+    pub(super) fn residual_row(&self, place: usize, n: usize) -> Option<&[f32]> {
+        self.residual.map(|r| &r[place..place + n])
     }
 
+    /// For a strip to end in `n` pixels of a row, in as many channels as there are biases.
+    ///
+    /// # Safety
+    /// No one else holds any of these pixels.
+    unsafe fn end(&self, place: usize, n: usize, bias: &[f32], range: [f32; 2]) -> End {
+        let stride = self.size[0] * self.size[1];
+        assert!(place + bias.len().saturating_sub(1) * stride + n <= self.len);
+        let mut all = [0.0; BLOCK];
+        all[..bias.len()].copy_from_slice(bias);
+        let residual = self.residual.map_or(std::ptr::null(), |r| r[place..].as_ptr());
+        // SAFETY: in bounds by the assertion (a residual has the output's length); unshared by the caller's promise.
+        unsafe { End::picture(self.data.add(place), stride, residual, all, range) }
+    }
+
+    /// `n` pixels of a row.
+    ///
     /// # Safety
     /// No one else holds any of these pixels.
     #[allow(clippy::mut_from_ref)]
-    unsafe fn row(&self, image: usize, channel: usize, y: usize, x: usize, n: usize) -> &mut [f32] {
-        assert!(channel < self.channels && y < self.size[0] && x + n <= self.size[1]);
-        let at = self.at(image, channel, y, x);
-        // SAFETY: in bounds by the assertion and the length asserted in `Packed::run`; unshared by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.data.add(at), n) }
+    pub(super) unsafe fn row(&self, place: usize, n: usize) -> &mut [f32] {
+        assert!(place + n <= self.len);
+        // SAFETY: in bounds by the assertion; unshared by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(place), n) }
     }
 }
 

@@ -336,12 +336,15 @@ impl<'a> Pass<'a> {
     /// The largest of each `kernel` x `kernel` window; beyond the edge there is nothing to choose from.
     ///
     /// # Errors
-    /// [`Error::Shape`] when no window fits.
+    /// [`Error::Shape`] when no window fits or one could miss the map altogether.
     pub fn max_pool(&self, x: &Features, kernel: usize, stride: usize, padding: usize) -> Result<Features> {
         let [b, c, h, w] = x.shape;
-        let side = |n: usize| (n + 2 * padding).checked_sub(kernel).map(|v| v / stride.max(1) + 1);
-        let (Some(height), Some(width), true) = (side(h), side(w), 2 * padding <= kernel) else {
-            return Err(Error::Shape(format!("a {w} x {h} map is too small for windows of {kernel}")));
+        let side = |n: usize| (n + 2 * padding).checked_sub(kernel).and_then(|v| v.checked_div(stride)).map(|v| v + 1);
+        let fits = kernel > 0 && 2 * padding <= kernel && h > 0 && w > 0;
+        let (Some(height), Some(width), true) = (side(h), side(w), fits) else {
+            return Err(Error::Shape(format!(
+                "a {w} x {h} map cannot be pooled in windows of {kernel}, {stride} apart, with {padding} of padding"
+            )));
         };
         let x = self.settled(x);
         match x.values() {
@@ -380,6 +383,8 @@ impl<'a> Pass<'a> {
                 resample::bilinear(&data, [h, w], &mut out, [height, width], align_corners);
                 Ok(Features::ours(out, [b, c, height, width]))
             }
+            // candle forgets where a tensor begins when there is nothing to resize.
+            None if [h, w] == [height, width] => Features::of(x.to_tensor()?),
             None => Features::of(x.to_tensor()?.upsample_bilinear2d(height, width, align_corners)?),
         }
     }
@@ -387,19 +392,36 @@ impl<'a> Pass<'a> {
     /// The mean of each channel, `[batch, channels, 1, 1]`.
     ///
     /// # Errors
-    /// [`Error::Candle`].
+    /// As [`Pass::average_pool`].
     pub fn mean(&self, x: &Features) -> Result<Features> {
+        self.average_pool(x, [1, 1])
+    }
+
+    /// The means of `height` x `width` windows that cover each channel as evenly as whole pixels allow, as PyTorch's
+    /// `adaptive_avg_pool2d`: window i of n reaches from pixel floor(i side / n) to ceil((i + 1) side / n).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an empty side; [`Error::Candle`].
+    pub fn average_pool(&self, x: &Features, [height, width]: [usize; 2]) -> Result<Features> {
         let [b, c, h, w] = x.shape;
+        if [h, w, height, width].contains(&0) {
+            return Err(Error::Shape(format!("a {w} x {h} map cannot be averaged to {width} x {height}")));
+        }
         let x = self.settled(x);
         match x.values() {
             Some(data) => {
-                let mut out = self.pool.take(b * c);
-                for (o, plane) in out.iter_mut().zip(data.chunks_exact((h * w).max(1))) {
-                    *o = (plane.iter().map(|v| f64::from(*v)).sum::<f64>() / (h * w) as f64) as f32;
-                }
-                Ok(Features::ours(out, [b, c, 1, 1]))
+                let mut out = self.pool.take(b * c * height * width);
+                resample::average_pool(&data, [h, w], &mut out, [height, width]);
+                Ok(Features::ours(out, [b, c, height, width]))
             }
-            None => Features::of(x.to_tensor()?.mean_keepdim((2, 3))?),
+            None => {
+                let mut t = x.to_tensor()?;
+                for (dim, from, to) in [(2, h, height), (3, w, width)] {
+                    let means = resample::windows(from, to).map(|r| t.narrow(dim, r.start, r.len())?.mean_keepdim(dim));
+                    t = Tensor::cat(&means.collect::<candle_core::Result<Vec<_>>>()?, dim)?;
+                }
+                Features::of(t)
+            }
         }
     }
 

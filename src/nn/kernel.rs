@@ -104,21 +104,60 @@ pub(super) struct Strip<'a> {
     pub vectors: usize,
 }
 
+/// What becomes of a strip's sums: `clamp(sum + bias + residual)`, channel by channel.
+pub(super) struct End {
+    /// The first channel's first pixel, and the way to the next channel.
+    out: *mut f32,
+    stride: usize,
+    /// Laid out as `out`; null for none.
+    residual: *const f32,
+    bias: [f32; BLOCK],
+    range: [f32; 2],
+}
+
+impl End {
+    /// Straight to the picture.
+    ///
+    /// # Safety
+    /// For each channel of the strip's block, from `out` on `stride` apart, the strip's pixels can be written and nobody
+    /// else looks at them; from `residual` on, unless it is null, they can be read.
+    pub(super) unsafe fn picture(
+        out: *mut f32,
+        stride: usize,
+        residual: *const f32,
+        bias: [f32; BLOCK],
+        range: [f32; 2],
+    ) -> End {
+        End { out, stride, residual, bias, range }
+    }
+
+    fn buffer(out: *mut f32, add: bool) -> End {
+        let residual = if add { out.cast_const() } else { std::ptr::null() };
+        let range = [f32::NEG_INFINITY, f32::INFINITY];
+        End { out, stride: STRIP, residual, bias: [0.0; BLOCK], range }
+    }
+}
+
 impl Strip<'_> {
-    /// Fills the first `vectors * lanes` pixels of `out[c * STRIP..]` for each channel of the block.
-    pub(super) fn accumulate(&self, isa: Isa, out: &mut [f32; BLOCK * STRIP]) {
+    /// Puts the sums into the first `vectors * lanes` pixels of `out[c * STRIP..]` for each channel of the block, or
+    /// with `add` adds them to what is there.
+    pub(super) fn accumulate(&self, isa: Isa, add: bool, out: &mut [f32; BLOCK * STRIP]) {
+        self.finish(isa, &End::buffer(out.as_mut_ptr(), add));
+    }
+
+    /// Computes the strip and sends it where `end` says.
+    pub(super) fn finish(&self, isa: Isa, end: &End) {
         // The kernels read without looking: everything they will touch is checked here, once per strip.
         let reach = self.vectors * isa.lanes();
         assert!(self.vectors >= 1 && self.vectors <= isa.vectors(self.block));
         assert!(self.taps.last as usize + reach <= self.input.len());
         assert!(self.taps.at.len() * self.block <= self.weights.len());
-        let out = out.as_mut_ptr();
         macro_rules! pick {
             ($kernel:ident: $($block:literal x $($vectors:literal)+),+) => {
                 match (self.block, self.vectors) {
-                    // SAFETY: the assertions above bound every read; block <= BLOCK and reach <= STRIP bound every
-                    // write; an `Isa` other than Plain is only ever made by `available`, which asked the processor.
-                    $($(($block, $vectors) => unsafe { $kernel::<$block, $vectors>(self, 0, out) },)+)+
+                    // SAFETY: the assertions above bound every read, what `end` promises every write (for a buffer
+                    // block <= BLOCK and reach <= STRIP); an `Isa` other than Plain is only ever made by `available`, which asked the processor.
+                    $($(($block, $vectors) => unsafe { $kernel::<$block, $vectors>(self, 0, end) },)+)+
                     _ => unreachable!("no kernel for {} channels x {} vectors", self.block, self.vectors),
                 }
             };
@@ -127,8 +166,8 @@ impl Strip<'_> {
                 match self.vectors {
                     // SAFETY: as above.
                     $($vectors => unsafe {
-                        $kernel::<4, $vectors>(self, 0, out);
-                        $kernel::<4, $vectors>(self, 4, out);
+                        $kernel::<4, $vectors>(self, 0, end);
+                        $kernel::<4, $vectors>(self, 4, end);
                     },)+
                     _ => unreachable!("no kernel for {} channels x {} vectors", self.block, self.vectors),
                 }
@@ -172,14 +211,14 @@ unsafe fn put<T: Copy>(at: *mut f32, v: T) {
 
 macro_rules! kernel {
     ($(#[$feature:meta])* $name:ident, lanes $lanes:literal, zero $zero:expr, load $load:path, splat $splat:path,
-     fma $fma:path, store $store:path) => {
+     fma $fma:path, add $add:path, max $max:path, min $min:path, store $store:path) => {
         /// `first` is the first of the block's channels that this call computes.
         ///
         /// # Safety
         /// The processor has the instructions; the bounds asserted in [`Strip::accumulate`] hold.
         $(#[$feature])*
         #[allow(unused_unsafe, clippy::needless_range_loop)] // index loops over constants unroll into registers
-        unsafe fn $name<const C: usize, const V: usize>(strip: &Strip<'_>, first: usize, out: *mut f32) {
+        unsafe fn $name<const C: usize, const V: usize>(strip: &Strip<'_>, first: usize, end: &End) {
             // SAFETY: see `Strip::accumulate`, which checked every offset used here.
             unsafe {
                 let mut sums = [[$zero; V]; C];
@@ -199,9 +238,17 @@ macro_rules! kernel {
                     }
                     weight = weight.add(strip.block);
                 }
+                let (low, high) = ($splat(end.range[0]), $splat(end.range[1]));
                 for c in 0..C {
+                    let bias = $splat(end.bias[first + c]);
                     for v in 0..V {
-                        $store(out.add((first + c) * STRIP + v * $lanes), sums[c][v]);
+                        let at = (first + c) * end.stride + v * $lanes;
+                        let mut value = $add(sums[c][v], bias);
+                        if !end.residual.is_null() {
+                            value = $add(value, $load(end.residual.add(at)));
+                        }
+                        // Of two operands of which one is no number these give the second.
+                        $store(end.out.add(at), $min(high, $max(low, value)));
                     }
                 }
             }
@@ -211,17 +258,20 @@ macro_rules! kernel {
 
 #[cfg(target_arch = "x86_64")]
 kernel!(#[target_feature(enable = "avx512f")] avx512, lanes 16, zero x86::_mm512_setzero_ps(),
-    load near, splat x86::_mm512_set1_ps, fma x86::_mm512_fmadd_ps, store put);
+    load near, splat x86::_mm512_set1_ps, fma x86::_mm512_fmadd_ps, add x86::_mm512_add_ps, max x86::_mm512_max_ps,
+    min x86::_mm512_min_ps, store put);
 #[cfg(target_arch = "x86_64")]
 kernel!(#[target_feature(enable = "avx2,fma")] avx2, lanes 8, zero x86::_mm256_setzero_ps(),
-    load near, splat x86::_mm256_set1_ps, fma x86::_mm256_fmadd_ps, store put);
-kernel!(plain, lanes 4, zero four::zero(), load near, splat four::splat, fma four::fma, store put);
+    load near, splat x86::_mm256_set1_ps, fma x86::_mm256_fmadd_ps, add x86::_mm256_add_ps, max x86::_mm256_max_ps,
+    min x86::_mm256_min_ps, store put);
+kernel!(plain, lanes 4, zero four::zero(), load near, splat four::splat, fma four::fma, add four::add, max four::max,
+    min four::min, store put);
 
 /// Four floats at a time by what the target always has; arrays alone the compiler does not always turn into vectors.
 mod four {
     #[cfg(target_arch = "x86_64")]
     mod target {
-        use std::arch::x86_64::{__m128, _mm_add_ps, _mm_mul_ps, _mm_set1_ps, _mm_setzero_ps};
+        use std::arch::x86_64::{__m128, _mm_add_ps, _mm_max_ps, _mm_min_ps, _mm_mul_ps, _mm_set1_ps, _mm_setzero_ps};
         pub type Four = __m128;
         #[inline(always)]
         pub fn zero() -> Four {
@@ -238,10 +288,25 @@ mod four {
             // SAFETY: as above.
             unsafe { _mm_add_ps(_mm_mul_ps(a, b), sum) }
         }
+        #[inline(always)]
+        pub fn add(a: Four, b: Four) -> Four {
+            // SAFETY: as above.
+            unsafe { _mm_add_ps(a, b) }
+        }
+        #[inline(always)]
+        pub fn max(a: Four, b: Four) -> Four {
+            // SAFETY: as above.
+            unsafe { _mm_max_ps(a, b) }
+        }
+        #[inline(always)]
+        pub fn min(a: Four, b: Four) -> Four {
+            // SAFETY: as above.
+            unsafe { _mm_min_ps(a, b) }
+        }
     }
     #[cfg(target_arch = "aarch64")]
     mod target {
-        use std::arch::aarch64::{float32x4_t, vdupq_n_f32, vfmaq_f32};
+        use std::arch::aarch64::{float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_f32, vmaxq_f32, vminq_f32};
         pub type Four = float32x4_t;
         #[inline(always)]
         pub fn zero() -> Four {
@@ -256,6 +321,21 @@ mod four {
         pub fn fma(a: Four, b: Four, sum: Four) -> Four {
             // SAFETY: as above.
             unsafe { vfmaq_f32(sum, a, b) }
+        }
+        #[inline(always)]
+        pub fn add(a: Four, b: Four) -> Four {
+            // SAFETY: as above.
+            unsafe { vaddq_f32(a, b) }
+        }
+        #[inline(always)]
+        pub fn max(a: Four, b: Four) -> Four {
+            // SAFETY: as above.
+            unsafe { vmaxq_f32(a, b) }
+        }
+        #[inline(always)]
+        pub fn min(a: Four, b: Four) -> Four {
+            // SAFETY: as above.
+            unsafe { vminq_f32(a, b) }
         }
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -273,8 +353,20 @@ mod four {
         pub fn fma(a: Four, b: Four, sum: Four) -> Four {
             [0, 1, 2, 3].map(|i| a[i] * b[i] + sum[i])
         }
+        #[inline(always)]
+        pub fn add(a: Four, b: Four) -> Four {
+            [0, 1, 2, 3].map(|i| a[i] + b[i])
+        }
+        #[inline(always)]
+        pub fn max(a: Four, b: Four) -> Four {
+            [0, 1, 2, 3].map(|i| if a[i] > b[i] { a[i] } else { b[i] })
+        }
+        #[inline(always)]
+        pub fn min(a: Four, b: Four) -> Four {
+            [0, 1, 2, 3].map(|i| if a[i] < b[i] { a[i] } else { b[i] })
+        }
     }
-    pub use target::{fma, splat, zero};
+    pub use target::{add, fma, max, min, splat, zero};
 }
 
 /// Running sums of a channel's outputs about a `shift` near their mean, so that the squares do not cancel.
@@ -291,7 +383,7 @@ macro_rules! for_each_isa {
     ($(#[$doc:meta])* $name:ident, $body:ident ( $($arg:ident : $type:ty),* )) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments)]
-        pub(super) fn $name(isa: Isa, $($arg: $type),*) {
+        pub(in crate::nn) fn $name(isa: Isa, $($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f")]
             unsafe fn avx512($($arg: $type),*) {
@@ -314,6 +406,8 @@ macro_rules! for_each_isa {
         }
     };
 }
+
+pub(super) use for_each_isa;
 
 /// `max` as the processors have it: one instruction, and a NaN stays one instead of hiding as the floor.
 #[inline(always)]

@@ -2,6 +2,7 @@
 //! normalisation, and the thread between a long computation and whoever waits for it.
 
 mod conv2d;
+mod depthwise;
 mod direct;
 mod features;
 mod instance_norm;
@@ -11,6 +12,7 @@ mod pool;
 mod resample;
 mod transpose;
 mod watch;
+mod winograd;
 
 pub(crate) use conv2d::with_slice;
 pub use conv2d::{Activation, Conv2d, Options, Padding, reflection_pad};

@@ -1,14 +1,14 @@
 //! How a layer is cut into tiles, and where the columns of a tile's gathered rows come from.
 
 use super::conv2d::Options;
-use super::direct::{Input, Packed};
+use super::direct::Packed;
 use super::kernel::{self, Isa, OnTheWay};
 
 /// Floats of gathered input a task may hold: half of a usual second-level cache.
 const SCRATCH: usize = 112 * 1024;
 /// Tasks to cut a layer into, so that a handful of cores end together. Not the real number of threads: how sums are
 /// split, and so the last bits of a result, must not depend on the machine's cores.
-const TASKS: usize = 24;
+pub(super) const TASKS: usize = 24;
 
 /// How a layer is cut: tile size and the shape of a gathered row.
 pub(super) struct Plan {
@@ -20,7 +20,7 @@ pub(super) struct Plan {
     /// Floats of one phase of one gathered row.
     pub(super) row_len: usize,
     /// Columns of a row that may be read, from the tile's first.
-    reach: usize,
+    pub(super) reach: usize,
 }
 
 impl Plan {
@@ -104,11 +104,10 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(packed: &Packed, plan: &Plan, task: &Task, input: &Input<'_>, phase: usize) -> Columns {
-        let Options { stride, padding, upsample, .. } = packed.options;
-        let width = input.shape[3];
-        let padded = |i: usize| (task.columns.start + i) * stride + phase;
-        let n = task.columns.len() + plan.reach;
+    /// `n` columns of the padded input, from `start` on every `step`-th.
+    pub(super) fn new(packed: &Packed, start: usize, step: usize, n: usize, width: usize) -> Columns {
+        let Options { padding, upsample, .. } = packed.options;
+        let padded = |i: usize| start + i * step;
         let map: Vec<_> = (0..n).map(|i| packed.source(padded(i), width)).collect();
         let inside = |i: usize| (padding..padding + width).contains(&padded(i));
         let run = if upsample && !packed.phased {
@@ -117,7 +116,7 @@ impl Columns {
             let first = (0..n).find(|i| inside(*i)).unwrap_or(n);
             first..(first..n).find(|i| !inside(*i)).unwrap_or(n)
         };
-        Columns { map, run, step: stride }
+        Columns { map, run, step }
     }
 
     pub(super) fn copy(&self, isa: Isa, row: &[f32], to: &mut [f32], on_the_way: Option<OnTheWay>) {

@@ -31,6 +31,25 @@ pub(super) fn max_pool(
     });
 }
 
+/// The means of `height` x `width` windows that cover the map evenly.
+pub(super) fn average_pool(from: &[f32], [h, w]: [usize; 2], to: &mut [f32], [height, width]: [usize; 2]) {
+    let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
+    planes.for_each(|(from, to)| {
+        for (rows, to) in windows(h, height).zip(to.chunks_exact_mut(width)) {
+            for (columns, to) in windows(w, width).zip(to) {
+                let row = |y: usize| from[y * w..][columns.clone()].iter().map(|v| f64::from(*v)).sum::<f64>();
+                let sum: f64 = rows.clone().map(row).sum();
+                *to = (sum / (rows.len() * columns.len()) as f64) as f32;
+            }
+        }
+    });
+}
+
+/// The `to` windows that cover `from` pixels, neighbours sharing a pixel where they do not divide evenly.
+pub(super) fn windows(from: usize, to: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    (0..to).map(move |i| i * from / to..((i + 1) * from).div_ceil(to))
+}
+
 /// Bilinear, as PyTorch's `interpolate` with and without `align_corners`.
 pub(super) fn bilinear(
     from: &[f32],

@@ -1,10 +1,12 @@
 //! What a person picks: parameters and a picture in, a typed outcome out. No windows here, and no files but weights.
 
 mod bench;
+mod forward;
 pub mod style;
 mod tiles;
 
-pub use bench::{Bench, NETS, bench, forward};
+pub use bench::{Bench, NETS, bench};
+pub use forward::{ARCHITECTURES, forward};
 pub use style::{IDENTITY, MODEL, Outcome, Params, Stylizer};
 
 use crate::imaging::ImagingError;

@@ -72,7 +72,10 @@ fn a_network_can_be_timed() {
     if cfg!(target_os = "linux") {
         assert!(said["peak_rss_mb"].as_f64().unwrap() > 1.0);
     }
-    assert!(fail(dir.path(), "bench resnet101 --size 64", 2).contains("not yet"));
+    for net in lucida::tasks::NETS {
+        let said = succeed(dir.path(), &format!("bench {net} --size 32 --threads 2 --runs 1"));
+        assert!(said.starts_with(&format!("{net} at 32 x 32, 2 threads")), "{said}");
+    }
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! The fully convolutional network of Long et al. 2015 (arXiv 1411.4038) as torchvision has it: a dilated ResNet, a head
+//! of two convolutions, and a bilinear resize to the picture's size.
+
+use std::collections::HashMap;
+
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+
+use super::batch_norm::conv_norm;
+use super::resnet::{self, ResNet};
+use super::tally::Tally;
+use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Pool, Result, Watch};
+
+/// The sizes that a checkpoint decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What comes before the head.
+    pub backbone: resnet::Config,
+    /// Channels between the head's convolutions: 512, a quarter of the backbone's.
+    pub channels: usize,
+    /// Classes with the background: 21 for Pascal VOC.
+    pub classes: usize,
+}
+
+impl Config {
+    /// torchvision's network over this backbone, dilated.
+    pub fn new(backbone: resnet::Config, classes: usize) -> Config {
+        let backbone = backbone.dilated();
+        Config { channels: backbone.out_channels() / 4, backbone, classes }
+    }
+
+    /// Reads the sizes off a checkpoint's tensors.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when a tensor that every such checkpoint has is missing or of another rank.
+    pub fn from_tensors(tensors: &HashMap<String, Tensor>) -> Result<Config> {
+        let backbone = resnet::Config::from_tensors(tensors, "backbone.")?.dilated();
+        let [channels, classes] =
+            ["classifier.0.weight", "classifier.4.weight"].map(|name| match tensors.get(name).map(Tensor::dims) {
+                Some([out, _, _, _]) => Ok(*out),
+                _ => Err(Error::Shape(format!("this is no FCN checkpoint, it has no convolution {name}"))),
+            });
+        Ok(Config { backbone, channels: channels?, classes: classes? })
+    }
+}
+
+/// The network, ready to run.
+#[derive(Debug)]
+pub struct Fcn {
+    backbone: ResNet,
+    head: [Conv2d; 2],
+    config: Config,
+}
+
+impl Fcn {
+    /// Builds the network from tensors named as in torchvision (`backbone.conv1.weight`, ... `classifier.0.weight`,
+    /// `classifier.1.weight`, `classifier.4.weight`). The auxiliary head (`aux_classifier`) only helps training and is
+    /// not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Candle`] naming a tensor that is missing or misshapen.
+    pub fn new(cfg: Config, vb: VarBuilder<'_>) -> Result<Fcn> {
+        let backbone = ResNet::new(cfg.backbone.clone(), vb.pp("backbone"))?;
+        let vb = vb.pp("classifier");
+        let first = Options { padding: 1, activation: Activation::Relu, ..Options::default() };
+        let shape = [cfg.channels, cfg.backbone.out_channels(), 3, 3];
+        let first = conv_norm(shape, &vb.pp(0), &vb.pp(1), first)?;
+        let (weight, bias) = (vb.get((cfg.classes, cfg.channels, 1, 1), "4.weight")?, vb.get(cfg.classes, "4.bias")?);
+        let last = Conv2d::new(&weight, Some(&bias), Options::default())?;
+        Ok(Fcn { backbone, head: [first, last], config: cfg })
+    }
+
+    /// The sizes it was built with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How much each pixel of `x` looks like each class.
+    ///
+    /// # Shapes
+    /// x `[batch, 3, height, width]`, RGB normalised by ImageNet's mean and standard deviation; the result logits
+    /// `[batch, classes, height, width]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of channels or an empty picture; [`Error::Cancelled`].
+    pub fn forward(&self, x: &Tensor, pool: &Pool, watch: &Watch<'_>) -> Result<Tensor> {
+        let (b, c, h, w) = x.dims4()?;
+        let mut pass = Pass::new(pool, watch, self.flops([b, c, h, w])?);
+        let x = pass.enter(x)?;
+        let y = self.logits(x, &mut pass)?;
+        pass.bilinear(&y, [h, w], false)?.into_tensor()
+    }
+
+    /// As [`Fcn::forward`] but an eighth as high and wide (rounded up), before the resize.
+    ///
+    /// # Errors
+    /// As [`Fcn::forward`].
+    pub fn logits(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+        let x = self.backbone.features(x, pass)?;
+        self.head.iter().try_fold(x, |x, conv| pass.conv(conv, &x))
+    }
+
+    /// Multiply-adds of a pass over `[batch, 3, height, width]`, times two.
+    ///
+    /// # Errors
+    /// As [`Fcn::forward`].
+    pub fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+        let mut tally: Tally = self.backbone.count(shape)?;
+        self.head.iter().try_for_each(|conv| tally.conv(conv))?;
+        Ok(tally.flops)
+    }
+}

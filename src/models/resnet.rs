@@ -1,0 +1,253 @@
+//! ResNet with bottleneck blocks (He et al. 2016, arXiv 1512.03385) in the layout of torchvision's `resnet50` and
+//! `resnet101`: the stride sits on the 3x3 convolution ("v1.5"), and a stage's stride can give way to dilation (Chen et
+//! al. 2017, arXiv 1706.05587), as in torchvision's segmentation networks.
+
+use std::collections::HashMap;
+
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+
+use super::batch_norm::conv_norm;
+use super::tally::Tally;
+use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Pool, Result, Watch};
+
+/// Channels that leave a block, for each that its 3x3 convolution has.
+const EXPANSION: usize = 4;
+/// Wider than any published one; far from what could overflow.
+const WIDEST: usize = 1 << 14;
+
+/// The sizes that a checkpoint decides, and what it does not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Blocks of each stage: 3, 4, 6, 3 or 3, 4, 23, 3.
+    pub blocks: [usize; 4],
+    /// Channels of the first convolution and of the first stage's 3x3 ones, doubled in each later stage: 64.
+    pub width: usize,
+    /// For the second, third and fourth stage: whether its stride gives way to dilation. No tensor tells.
+    pub replace_stride_with_dilation: [bool; 3],
+    /// Outputs of the classifier `fc`; `None` leaves it out.
+    pub classes: Option<usize>,
+}
+
+impl Config {
+    /// The paper's network of 50 layers, without its classifier.
+    pub fn resnet50() -> Config {
+        Config { blocks: [3, 4, 6, 3], width: 64, replace_stride_with_dilation: [false; 3], classes: None }
+    }
+
+    /// The paper's network of 101 layers, without its classifier.
+    pub fn resnet101() -> Config {
+        Config { blocks: [3, 4, 23, 3], ..Config::resnet50() }
+    }
+
+    /// An output stride of 8 instead of 32, as segmentation networks want it: the last two stages dilate. They end in
+    /// features, not in a classifier.
+    pub fn dilated(self) -> Config {
+        Config { replace_stride_with_dilation: [false, true, true], classes: None, ..self }
+    }
+
+    /// Reads the sizes off a checkpoint's tensors whose names begin with `prefix` (empty, or ending in a dot).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when a tensor that every such checkpoint has is missing or of another rank.
+    pub fn from_tensors(tensors: &HashMap<String, Tensor>, prefix: &str) -> Result<Config> {
+        let dims = |name: &str| tensors.get(&format!("{prefix}{name}")).map(Tensor::dims);
+        let Some(&[width @ 1..=WIDEST, _, _, _]) = dims("conv1.weight") else {
+            return Err(Error::Shape(format!("this is no ResNet checkpoint, it has no {prefix}conv1.weight")));
+        };
+        let block = |stage: usize, i: usize| dims(&format!("layer{stage}.{i}.conv3.weight")).is_some();
+        let blocks = [1, 2, 3, 4].map(|stage| (0..).take_while(|i| block(stage, *i)).count());
+        if blocks.contains(&0) {
+            return Err(Error::Shape("this is no ResNet of four stages of bottleneck blocks (50, 101, 152)".into()));
+        }
+        let classes = dims("fc.weight").and_then(|d| d.first().copied());
+        Ok(Config { blocks, width, replace_stride_with_dilation: [false; 3], classes })
+    }
+
+    /// Channels of the features that leave the last stage: 2048.
+    pub fn out_channels(&self) -> usize {
+        EXPANSION * self.width * 8
+    }
+}
+
+/// The network, ready to run.
+#[derive(Debug)]
+pub struct ResNet {
+    stem: Conv2d,
+    stages: [Vec<Bottleneck>; 4],
+    classifier: Option<Conv2d>,
+    config: Config,
+}
+
+/// 1x1, 3x3, 1x1, and the input added before the last ReLU.
+#[derive(Debug)]
+struct Bottleneck {
+    reduce: Conv2d,
+    middle: Conv2d,
+    expand: Conv2d,
+    /// Where the input has another shape than the output.
+    downsample: Option<Conv2d>,
+}
+
+impl Bottleneck {
+    /// `ins` channels in, `4 width` out; [`Options`] are those of the 3x3 convolution but for its padding.
+    fn new(ins: usize, width: usize, downsample: bool, middle: Options, vb: &VarBuilder<'_>) -> Result<Bottleneck> {
+        let out = EXPANSION * width;
+        let one = Options { activation: Activation::Relu, ..Options::default() };
+        let strided = Options { stride: middle.stride, ..Options::default() };
+        let middle = Options { padding: middle.dilation, activation: Activation::Relu, ..middle };
+        let layer = |i: usize, shape: [usize; 4], options| {
+            conv_norm(shape, &vb.pp(format!("conv{i}")), &vb.pp(format!("bn{i}")), options)
+        };
+        let project = |vb: VarBuilder<'_>| conv_norm([out, ins, 1, 1], &vb.pp(0), &vb.pp(1), strided);
+        Ok(Bottleneck {
+            reduce: layer(1, [width, ins, 1, 1], one)?,
+            middle: layer(2, [width, width, 3, 3], middle)?,
+            expand: layer(3, [out, width, 1, 1], one)?,
+            downsample: downsample.then(|| project(vb.pp("downsample"))).transpose()?,
+        })
+    }
+
+    fn run(&self, mut x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+        // Assigned anew, not shadowed, so that each map's memory is free for the next.
+        let mut y = pass.conv(&self.reduce, &x)?;
+        y = pass.conv(&self.middle, &y)?;
+        if let Some(conv) = &self.downsample {
+            x = pass.conv(conv, &x)?;
+        }
+        pass.conv_add(&self.expand, &y, Some(&x))
+    }
+
+    fn count(&self, tally: &mut Tally) -> Result<()> {
+        if let Some(conv) = &self.downsample {
+            let mut aside = *tally;
+            aside.conv(conv)?;
+            tally.flops = aside.flops;
+        }
+        [&self.reduce, &self.middle, &self.expand].into_iter().try_for_each(|conv| tally.conv(conv))
+    }
+}
+
+impl ResNet {
+    /// Builds the network from tensors named as in torchvision (`conv1.weight`, `bn1.running_mean`,
+    /// `layer1.0.conv1.weight`, `layer1.0.downsample.0.weight`, ... `fc.bias`).
+    ///
+    /// # Errors
+    /// [`Error::Candle`] naming a tensor that is missing or misshapen; [`Error::Shape`] for a width of 0 or too wide.
+    pub fn new(cfg: Config, vb: VarBuilder<'_>) -> Result<ResNet> {
+        if !(1..=WIDEST).contains(&cfg.width) {
+            return Err(Error::Shape(format!("a ResNet cannot be {} channels wide", cfg.width)));
+        }
+        let first = Options { stride: 2, padding: 3, activation: Activation::Relu, ..Options::default() };
+        let stem = conv_norm([cfg.width, 3, 7, 7], &vb.pp("conv1"), &vb.pp("bn1"), first)?;
+        let (mut ins, mut dilation) = (cfg.width, 1);
+        let mut stage = |i: usize| -> Result<Vec<Bottleneck>> {
+            let (vb, width) = (vb.pp(format!("layer{}", i + 1)), cfg.width << i);
+            let replace = i > 0 && cfg.replace_stride_with_dilation[i - 1];
+            let stride = if i == 0 || replace { 1 } else { 2 };
+            let mut blocks = Vec::with_capacity(cfg.blocks[i]);
+            for block in 0..cfg.blocks[i] {
+                // A stage's first block still looks with the rate of the stage before.
+                let options = match block {
+                    0 => Options { stride, dilation, ..Options::default() },
+                    _ => Options { dilation, ..Options::default() },
+                };
+                let downsample = block == 0 && (stride != 1 || ins != EXPANSION * width);
+                blocks.push(Bottleneck::new(ins, width, downsample, options, &vb.pp(block))?);
+                ins = EXPANSION * width;
+                if block == 0 && replace {
+                    dilation *= 2;
+                }
+            }
+            Ok(blocks)
+        };
+        let stages = [stage(0)?, stage(1)?, stage(2)?, stage(3)?];
+        let classifier = cfg.classes.map(|n| linear(n, cfg.out_channels(), &vb.pp("fc"))).transpose()?;
+        Ok(ResNet { stem, stages, classifier, config: cfg })
+    }
+
+    /// The sizes it was built with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The last stage's features of `x`.
+    ///
+    /// # Shapes
+    /// x `[batch, 3, height, width]`, RGB normalised by ImageNet's mean and standard deviation; the result
+    /// `[batch, 2048, ceil(height / 32), ceil(width / 32)]`, and twice or four times that height and width with one or
+    /// two stages dilated.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of channels or an empty picture; [`Error::Cancelled`].
+    pub fn forward(&self, x: &Tensor, pool: &Pool, watch: &Watch<'_>) -> Result<Tensor> {
+        let (b, c, h, w) = x.dims4()?;
+        let mut pass = Pass::new(pool, watch, self.flops([b, c, h, w])?);
+        let x = pass.enter(x)?;
+        self.features(x, &mut pass)?.into_tensor()
+    }
+
+    /// As [`ResNet::forward`], on the way through a larger network.
+    ///
+    /// # Errors
+    /// As [`ResNet::forward`].
+    pub fn features(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+        let mut x = self.stem(x, pass)?;
+        for i in 0..self.stages.len() {
+            x = self.stage(i, x, pass)?;
+        }
+        Ok(x)
+    }
+
+    /// The first convolution and the pooling: `[batch, 64, ceil(height / 4), ceil(width / 4)]`.
+    ///
+    /// # Errors
+    /// As [`ResNet::forward`].
+    pub fn stem(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+        let y = pass.conv(&self.stem, &x)?;
+        pass.max_pool(&y, 3, 2, 1)
+    }
+
+    /// `layer{i + 1}` over what came before it; no stage beyond the fourth does anything.
+    ///
+    /// # Errors
+    /// As [`ResNet::forward`].
+    pub fn stage(&self, i: usize, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+        self.stages.get(i).into_iter().flatten().try_fold(x, |x, block| block.run(x, pass))
+    }
+
+    /// The classifier over [`ResNet::features`]: logits `[batch, classes, 1, 1]`, or `None` without a classifier.
+    ///
+    /// # Errors
+    /// As [`ResNet::forward`].
+    pub fn logits(&self, features: &Features, pass: &mut Pass<'_>) -> Result<Option<Features>> {
+        let Some(classifier) = &self.classifier else {
+            return Ok(None);
+        };
+        let mean = pass.mean(features)?;
+        pass.conv(classifier, &mean).map(Some)
+    }
+
+    /// Multiply-adds of [`ResNet::features`] over `[batch, 3, height, width]`, times two.
+    ///
+    /// # Errors
+    /// As [`ResNet::forward`].
+    pub fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+        Ok(self.count(shape)?.flops)
+    }
+
+    pub(super) fn count(&self, shape: [usize; 4]) -> Result<Tally> {
+        let mut tally = Tally::new(shape);
+        tally.conv(&self.stem)?;
+        let [.., height, width] = &mut tally.shape;
+        (*height, *width) = (height.div_ceil(2), width.div_ceil(2)); // the pooling
+        self.stages.iter().flatten().try_for_each(|block| block.count(&mut tally))?;
+        Ok(tally)
+    }
+}
+
+/// A fully connected layer over `[batch, ins, 1, 1]`.
+pub(super) fn linear(out: usize, ins: usize, vb: &VarBuilder<'_>) -> Result<Conv2d> {
+    let (weight, bias) = (vb.get((out, ins), "weight")?, vb.get(out, "bias")?);
+    Conv2d::new(&weight.reshape((out, ins, 1, 1))?, Some(&bias), Options::default())
+}

@@ -1,0 +1,137 @@
+//! One network's bare output, for those who port models.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+
+use super::TaskError;
+use crate::models::{
+    DeepLabV3, Fcn, MobileNetV2, ResNet, ResnetGenerator, TransformerNet, cyclegan, deeplabv3, fcn, mobilenet_v2,
+    resnet, transformer_net,
+};
+use crate::nn::{self, Pass, Pool, Statistics, Watch};
+use crate::zoo;
+
+/// Tensors by name.
+type Tensors = HashMap<String, Tensor>;
+/// Runs a checkpoint's tensors over the input; returns the outputs by name.
+type Run = fn(Tensors, &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>>;
+
+/// Each architecture and how it runs; a new one is one entry.
+const RUNS: [(&str, Run); 8] = [
+    ("transformer-net", transformer_net),
+    ("cyclegan-resnet", cyclegan),
+    ("fcn-resnet50", fcn),
+    ("fcn-resnet101", fcn),
+    ("deeplabv3-resnet50", deeplabv3),
+    ("deeplabv3-resnet101", deeplabv3),
+    ("resnet101", resnet),
+    ("mobilenet-v2", mobilenet_v2),
+];
+
+/// The architectures that [`forward`] knows.
+pub const ARCHITECTURES: &[&str] = &{
+    let mut names = [""; RUNS.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = RUNS[i].0;
+        i += 1;
+    }
+    names
+};
+
+/// Runs the network of `arch` with the checkpoint `weights` on the tensor `input` of the safetensors file at `input`,
+/// without any pre- or post-processing. Returns its outputs by name; the main one is `output`.
+///
+/// Sizes, and so how many layers a ResNet has, are read from the weights. A network with several styles gives the one its
+/// first row holds. A generator with batch norms also gives `output_batchstats`, normalised by the picture's own statistics:
+/// pix2pix's `test.py` without `--eval`. A classifier gives its logits as `output` and `features`; a ResNet its last stage as `layer4`, that
+/// averaged to 14 x 14 as `output` (what captioning networks attend to), and `logits` where it has a classifier.
+///
+/// # Errors
+/// [`TaskError::UnknownNet`], [`TaskError::Zoo`] for an unreadable file, [`TaskError::Tensors`] for one without `input`,
+/// [`TaskError::Network`] when weights and input do not fit.
+pub fn forward(arch: &str, weights: &Path, input: &Path) -> Result<Tensors, TaskError> {
+    let unknown = || TaskError::UnknownNet { net: arch.to_owned(), known: ARCHITECTURES.join(", ") };
+    let (_, run) = RUNS.iter().find(|(name, _)| *name == arch).ok_or_else(unknown)?;
+    let tensors = bare(zoo::read_tensors(weights)?);
+    let x = zoo::read_tensors(input)?.remove("input").ok_or_else(|| TaskError::Tensors {
+        name: input.display().to_string(),
+        reason: "it holds no tensor called \"input\"".to_owned(),
+    })?;
+    let outputs = run(tensors, &x.to_dtype(DType::F32)?)?;
+    Ok(outputs.into_iter().map(|(name, t)| (name.to_owned(), t)).collect())
+}
+
+/// Without the prefix that PyTorch's `DataParallel` puts before every name.
+fn bare(tensors: Tensors) -> Tensors {
+    const PREFIX: &str = "module.";
+    if !tensors.keys().all(|name| name.starts_with(PREFIX)) {
+        return tensors;
+    }
+    tensors.into_iter().map(|(name, t)| (name[PREFIX.len()..].to_owned(), t)).collect()
+}
+
+fn builder(tensors: Tensors) -> VarBuilder<'static> {
+    VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)
+}
+
+fn transformer_net(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let config = transformer_net::Config::from_tensors(&tensors)?;
+    let mut mix = vec![0.0; config.styles.unwrap_or(1)];
+    if let Some(first) = mix.first_mut() {
+        *first = 1.0;
+    }
+    let net = TransformerNet::new(config, builder(tensors))?;
+    Ok(vec![("output", net.forward(x, &mix, Statistics::Compute, &Watch::silent())?)])
+}
+
+fn cyclegan(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let config = cyclegan::Config::from_tensors(&tensors)?;
+    let vb = builder(tensors);
+    let run = |config| ResnetGenerator::new(config, vb.clone())?.forward(x, Statistics::Compute, &Watch::silent());
+    let mut outputs = vec![("output", run(config.clone())?)];
+    if config.normalisation == cyclegan::Normalisation::Batch {
+        let own = cyclegan::Config { normalisation: cyclegan::Normalisation::InstanceAffine, ..config };
+        outputs.push(("output_batchstats", run(own)?));
+    }
+    Ok(outputs)
+}
+
+fn fcn(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let net = Fcn::new(fcn::Config::from_tensors(&tensors)?, builder(tensors))?;
+    Ok(vec![("output", net.forward(x, &Pool::default(), &Watch::silent())?)])
+}
+
+fn deeplabv3(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let net = DeepLabV3::new(deeplabv3::Config::from_tensors(&tensors)?, builder(tensors))?;
+    Ok(vec![("output", net.forward(x, &Pool::default(), &Watch::silent())?)])
+}
+
+fn resnet(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let net = ResNet::new(resnet::Config::from_tensors(&tensors, "")?, builder(tensors))?;
+    let (pool, watch) = (Pool::default(), Watch::silent());
+    let mut pass = Pass::new(&pool, &watch, 0.0);
+    let features = net.features(pass.enter(x)?, &mut pass)?;
+    let mut outputs = vec![("output", pass.average_pool(&features, [14, 14])?.into_tensor()?)];
+    if let Some(logits) = net.logits(&features, &mut pass)? {
+        outputs.push(("logits", logits.into_tensor()?.flatten_from(1)?));
+    }
+    outputs.push(("layer4", features.into_tensor()?));
+    Ok(outputs)
+}
+
+fn mobilenet_v2(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let net = MobileNetV2::new(mobilenet_v2::Config::from_tensors(&tensors, "")?, builder(tensors))?;
+    let (pool, watch) = (Pool::default(), Watch::silent());
+    let mut pass = Pass::new(&pool, &watch, 0.0);
+    let features = net.features(pass.enter(x)?, &mut pass)?;
+    let logits = net.logits(&features, &mut pass)?;
+    let features = features.into_tensor()?;
+    Ok(match logits {
+        Some(logits) => vec![("output", logits.into_tensor()?.flatten_from(1)?), ("features", features)],
+        None => vec![("output", features)],
+    })
+}
