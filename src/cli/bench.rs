@@ -7,13 +7,10 @@ use clap::Args;
 use super::{Failure, console};
 use crate::tasks;
 
-/// Networks that later versions time: known by name, but not here yet.
-const LATER: [&str; 1] = ["cyclegan-resnet9"];
-
 /// Which network, how large, how often.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The network: johnson, mobilenet-v2, resnet101, deeplabv3-resnet50 or fcn-resnet50
+    /// The network: johnson, cyclegan-resnet9, mobilenet-v2, resnet101, deeplabv3-resnet50 or fcn-resnet50
     #[arg(value_name = "NET")]
     net: String,
 
@@ -37,9 +34,6 @@ pub struct Arguments {
 /// Runs `lucida bench`.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let net = arguments.net.as_str();
-    if LATER.contains(&net) {
-        return Err(Failure::later("network", net, tasks::NETS));
-    }
     let cores = std::thread::available_parallelism().ok();
     let threads = arguments.threads.or(cores).map_or(1, NonZeroUsize::get);
     let timed = tasks::bench(net, arguments.size as usize, threads, arguments.runs.get())?;

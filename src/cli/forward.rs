@@ -9,8 +9,7 @@ use super::{Failure, files};
 use crate::tasks;
 
 /// Architectures that later versions run: known by name, but not here yet.
-const LATER: [&str; 9] = [
-    "cyclegan-resnet",
+const LATER: [&str; 8] = [
     "pix2pix-unet",
     "deeplabv3-mobilenet-v3-large",
     "lraspp-mobilenet-v3-large",
@@ -24,8 +23,8 @@ const LATER: [&str; 9] = [
 /// The network, its weights, and the tensors.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The architecture: transformer-net (pytorch/examples fast_neural_style; RGB 0..255 in and out), or torchvision's
-    /// fcn-resnet50, fcn-resnet101, deeplabv3-resnet50, deeplabv3-resnet101, resnet101 or mobilenet-v2 (RGB normalised
+    /// The architecture: transformer-net (pytorch/examples fast_neural_style; RGB 0..255 in and out), cyclegan-resnet
+    /// (CycleGAN's, pix2pix's or CUT's ResNet generator; RGB -1..1 in and out), or torchvision's fcn-resnet50, fcn-resnet101, deeplabv3-resnet50, deeplabv3-resnet101, resnet101 or mobilenet-v2 (RGB normalised
     /// with ImageNet's mean and standard deviation in; logits out, resnet101 features)
     #[arg(long, value_name = "ARCH")]
     arch: String,

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Storage, Tensor};
 use super::direct::{Input, Moments, Packed};
 use super::kernel::Isa;
 use super::watch::Watch;
-use super::{Error, Result};
+use super::{Error, Result, transpose};
 
 /// What stands beyond the picture's edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +83,7 @@ impl Default for Options {
 }
 
 /// A convolution ready to run: weights packed once; padding, doubling, bias, a residual and activation folded in.
+/// Also the transposed one: [`Conv2d::transposed`], whose shapes are given there.
 ///
 /// # Shapes
 /// Weight `[out, in / groups, kernel height, kernel width]`, bias `[out]`, input `[batch, in, height, width]`,
@@ -90,14 +91,16 @@ impl Default for Options {
 /// with `upsample`.
 #[derive(Debug)]
 pub struct Conv2d {
-    body: Body,
-    options: Options,
+    pub(super) body: Body,
+    pub(super) options: Options,
     /// `[out, in / groups, kernel height, kernel width]`.
-    shape: [usize; 4],
+    pub(super) shape: [usize; 4],
+    /// The output padding of a transposed convolution.
+    pub(super) transposed: Option<usize>,
 }
 
 #[derive(Debug)]
-enum Body {
+pub(super) enum Body {
     /// f32 on the processor: ours.
     Packed(Packed, Isa),
     /// Any other device or type: candle's, with the rest made of candle's operations.
@@ -142,7 +145,7 @@ impl Conv2d {
         } else {
             Body::Candle { weight: weight.clone(), bias: bias.cloned() }
         };
-        Ok(Conv2d { body, options, shape })
+        Ok(Conv2d { body, options, shape, transposed: None })
     }
 
     /// Convolves `x`, `[batch, in, height, width]`, on its own device.
@@ -199,6 +202,9 @@ impl Conv2d {
         if channels != wanted {
             return Err(Error::Shape(format!("a convolution over {wanted} channels was given {channels}")));
         }
+        if let Some(output_padding) = self.transposed {
+            return transpose::output_size([height, width], self.shape, self.options, output_padding);
+        }
         let Options { stride, dilation, padding, upsample, mode, .. } = self.options;
         let side = |n: usize, k: usize| {
             let n = if upsample { 2 * n } else { n };
@@ -221,7 +227,8 @@ impl Conv2d {
         let Ok([h, w]) = self.output_size(shape) else {
             return 0.0;
         };
-        2.0 * (shape[0] * h * w) as f64 * self.shape.iter().product::<usize>() as f64
+        let pixels = if self.transposed.is_some() { shape[2] * shape[3] } else { h * w };
+        2.0 * (shape[0] * pixels) as f64 * self.shape.iter().product::<usize>() as f64
     }
 
     /// The work itself, slice to slice; `out` holds `[batch, out, height, width]` of [`Conv2d::output_size`], `residual`
@@ -251,6 +258,7 @@ impl Conv2d {
         let Options { stride, dilation, groups, padding, mode, upsample, .. } = self.options;
         let x = if upsample { x.upsample_nearest2d(2 * h, 2 * w)? } else { x.clone() };
         let y = match mode {
+            _ if let Some(extra) = self.transposed => transpose::candle(&x, weight, self.options, extra)?,
             Padding::Zero => x.conv2d(weight, padding, stride, dilation, groups)?,
             Padding::Reflect => reflection_pad(&x, padding)?.conv2d(weight, 0, stride, dilation, groups)?,
         };

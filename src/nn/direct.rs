@@ -39,7 +39,8 @@ pub(super) struct Packed {
     pub(super) passes: Vec<Pass>,
 }
 
-/// One kernel over the gathered rows: the whole of an ordinary convolution, or one output phase of an upsampling one.
+/// One kernel over the gathered rows: the whole of an ordinary convolution, or one output phase of an upsampling or
+/// transposed one.
 #[derive(Debug)]
 pub(super) struct Pass {
     /// Row and column of each tap in padded input pixels.
@@ -85,6 +86,7 @@ impl Packed {
 
     /// Computes `out`, `[batch, out, height, width]` for `size` = `[height, width]`. With `sums` (empty before) each batch
     /// and channel's output is summed up on the way. Returns `false`, and `out` unfinished, once cancelled.
+    #[allow(clippy::too_many_arguments)]
     pub fn run(
         &self,
         isa: Isa,
@@ -102,8 +104,7 @@ impl Packed {
             false => (Input { ..*input }, size),
         };
         let input = &flat;
-        let [_, _, height, width] = input.shape;
-        let grid = if self.phased { [height, width] } else { size };
+        let grid = if self.phased { size.map(|n| n.div_ceil(2)) } else { size };
         assert_eq!(out.len(), batch * self.shape[0] * size[0] * size[1]);
         assert!(residual.is_none_or(|r| r.len() == out.len()));
         let (data, len) = (out.as_mut_ptr(), out.len());
@@ -251,6 +252,9 @@ impl Packed {
                         let pairs = if self.phased { 2 } else { 1 };
                         for pair in 0..pairs {
                             let y = if self.phased { 2 * (task.rows.start + r) + pair } else { task.rows.start + r };
+                            if y >= out.size[0] {
+                                continue; // the last phase of a transposed convolution can lie beyond the edge
+                            }
                             strip(pair * 2 % self.passes.len()).accumulate(isa, false, &mut buffers[0]);
                             if self.phased {
                                 strip(pair * 2 + 1).accumulate(isa, false, &mut buffers[1]);
@@ -262,7 +266,7 @@ impl Packed {
                                 let (values, x) = if self.phased {
                                     let b = &buffers[1][c * STRIP..][..n];
                                     kernel::weave(isa, a, b, &mut woven[..2 * n]);
-                                    (&woven[..2 * n], 2 * x)
+                                    (&woven[..(2 * n).min(out.size[1] - 2 * x)], 2 * x)
                                 } else {
                                     (a, x)
                                 };
@@ -341,7 +345,7 @@ impl Packed {
 }
 
 impl Pass {
-    fn new(taps: Vec<[usize; 2]>, weight: &[f32], shape: [usize; 4], options: Options) -> Pass {
+    pub(super) fn new(taps: Vec<[usize; 2]>, weight: &[f32], shape: [usize; 4], options: Options) -> Pass {
         let [out, ins, ..] = shape;
         let per_group = out / options.groups;
         let (mut blocks, mut weights) = (Vec::new(), Vec::with_capacity(weight.len()));

@@ -1,86 +1,73 @@
 //! What flows between the layers of a network, and the pass that carries it: memory that layers hand to each other,
 //! progress, cancellation, and one set of operations for the processor (ours) and other devices (candle's).
 
-use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::{Deref, Range};
 
-use candle_core::Tensor;
+use candle_core::{Storage, Tensor};
+use rayon::prelude::*;
 
-use super::conv2d::{Conv2d, on_cpu, with_slice};
+use super::conv2d::{Conv2d, on_cpu};
 use super::direct::Input;
+use super::instance_norm::{ChannelStatistics, Norm, Statistics, apply};
+use super::kernel::OnTheWay;
+use super::pool::{Buffer, Pool};
 use super::watch::Watch;
 use super::{Error, Result, resample};
 
-/// Memory that layers are done with, for later layers and for the next pass: fresh pages cost as much time as writing
-/// them, and a big picture needs hundreds of megabytes of them. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Pool(Arc<Mutex<Vec<Vec<f32>>>>);
-
-impl Pool {
-    /// `len` floats of any content: the smallest spare buffer that fits without wasting half of it, else a new one.
-    pub(crate) fn take(&self, len: usize) -> Buffer {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |b: &Vec<f32>| b.capacity() >= len && b.capacity() / 2 <= len;
-        let best = spare.iter().enumerate().filter(|(_, b)| fits(b)).min_by_key(|(_, b)| b.capacity()).map(|(i, _)| i);
-        let mut data = match best {
-            Some(i) => spare.swap_remove(i),
-            None => Vec::new(),
-        };
-        if data.capacity() < len {
-            // Nothing fits: what lies about is of another stage of the network. Let go of as much as is asked for.
-            let mut freed = 0;
-            while freed < len && !spare.is_empty() {
-                freed += spare.remove(0).capacity();
-            }
-            data = vec![0.0; len];
-        }
-        data.resize(len, 0.0);
-        Buffer { data, pool: self.clone() }
-    }
-}
-
-/// Floats that go back to their pool when dropped.
-#[derive(Debug)]
-pub(crate) struct Buffer {
-    data: Vec<f32>,
-    pool: Pool,
-}
-
-impl Deref for Buffer {
-    type Target = [f32];
-    fn deref(&self) -> &[f32] {
-        &self.data
-    }
-}
-
-impl DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.data
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        let data = std::mem::take(&mut self.data);
-        if data.capacity() > 0 {
-            self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(data);
-        }
-    }
-}
-
 /// A feature map, `[batch, channels, height, width]`.
+///
+/// A normalisation may be pending: its values are then not yet what they mean, and whatever reads them next applies it
+/// on the way, so that it never costs a trip through memory of its own.
 #[derive(Debug)]
 pub struct Features {
     body: Body,
     shape: [usize; 4],
+    /// What each value has yet to go through, one per batch and channel; empty when nothing. Only for [`Body::Ours`].
+    pending: Vec<OnTheWay>,
 }
 
 #[derive(Debug)]
 enum Body {
-    /// f32 on the processor.
+    /// f32 on the processor, written by our own kernels.
     Ours(Buffer),
-    /// Any other device or type.
+    /// Any device and type; when it is f32 on the processor it is contiguous, and our kernels read it where it lies.
     Candle(Tensor),
+}
+
+/// f32 values on the processor, read where they lie.
+enum Values<'a> {
+    Ours(&'a [f32]),
+    Candle(Box<dyn Deref<Target = Storage> + 'a>, Range<usize>),
+}
+
+impl Deref for Values<'_> {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        match self {
+            Values::Ours(values) => values,
+            // Made by `Features::values` alone, for storages and ranges that are there.
+            Values::Candle(storage, range) => match &***storage {
+                Storage::Cpu(s) => s.as_slice::<f32>().ok().and_then(|s| s.get(range.clone())).unwrap_or_default(),
+                _ => &[],
+            },
+        }
+    }
+}
+
+/// Features without anything pending: the given ones where they are so already.
+enum Settled<'a> {
+    Given(&'a Features),
+    Made(Features),
+}
+
+impl Deref for Settled<'_> {
+    type Target = Features;
+    fn deref(&self) -> &Features {
+        match self {
+            Settled::Given(features) => features,
+            Settled::Made(features) => features,
+        }
+    }
 }
 
 impl Features {
@@ -91,19 +78,32 @@ impl Features {
 
     fn of(tensor: Tensor) -> Result<Features> {
         let (b, c, h, w) = tensor.dims4()?;
-        Ok(Features { body: Body::Candle(tensor), shape: [b, c, h, w] })
+        let tensor = if on_cpu(&tensor) { tensor.contiguous()? } else { tensor };
+        Ok(Features { body: Body::Candle(tensor), shape: [b, c, h, w], pending: Vec::new() })
+    }
+
+    fn ours(buffer: Buffer, shape: [usize; 4]) -> Features {
+        Features { body: Body::Ours(buffer), shape, pending: Vec::new() }
+    }
+
+    /// Applies a pending normalisation now, in place: for a map that several layers read.
+    pub fn settle(&mut self) {
+        if let Body::Ours(values) = &mut self.body
+            && !self.pending.is_empty()
+        {
+            apply(values, None, &self.pending);
+            self.pending.clear();
+        }
     }
 
     /// The values as candle knows them.
     ///
     /// # Errors
     /// [`Error::Candle`] when out of memory.
-    pub fn into_tensor(self) -> Result<Tensor> {
+    pub fn into_tensor(mut self) -> Result<Tensor> {
+        self.settle();
         match self.body {
-            Body::Ours(mut buffer) => {
-                let data = std::mem::take(&mut buffer.data);
-                Ok(Tensor::from_vec(data, &self.shape[..], &candle_core::Device::Cpu)?)
-            }
+            Body::Ours(buffer) => Ok(Tensor::from_vec(buffer.into_vec(), &self.shape[..], &candle_core::Device::Cpu)?),
             Body::Candle(tensor) => Ok(tensor),
         }
     }
@@ -114,9 +114,32 @@ impl Features {
     /// [`Error::Candle`] when out of memory.
     pub fn to_tensor(&self) -> Result<Tensor> {
         match &self.body {
-            Body::Ours(buffer) => Ok(Tensor::from_slice(buffer, &self.shape[..], &candle_core::Device::Cpu)?),
+            Body::Ours(buffer) => {
+                let mut values = buffer.to_vec();
+                if !self.pending.is_empty() {
+                    apply(&mut values, None, &self.pending);
+                }
+                Ok(Tensor::from_vec(values, &self.shape[..], &candle_core::Device::Cpu)?)
+            }
             Body::Candle(tensor) => Ok(tensor.clone()),
         }
+    }
+
+    /// What our kernels can read, anything pending left out; `None` for other devices and types.
+    fn values(&self) -> Option<Values<'_>> {
+        match &self.body {
+            Body::Ours(buffer) => Some(Values::Ours(buffer)),
+            Body::Candle(tensor) if on_cpu(tensor) => {
+                let (storage, layout) = tensor.storage_and_layout();
+                let (from, to) = layout.contiguous_offsets()?;
+                Some(Values::Candle(Box::new(storage), from..to))
+            }
+            Body::Candle(_) => None,
+        }
+    }
+
+    fn on_the_way(&self) -> Option<&[OnTheWay]> {
+        (!self.pending.is_empty()).then_some(&self.pending[..])
     }
 }
 
@@ -124,31 +147,34 @@ impl Features {
 pub struct Pass<'a> {
     pool: Pool,
     watch: &'a Watch<'a>,
+    statistics: Statistics<'a>,
+    norms: usize,
     done: f64,
     total: f64,
 }
 
 impl<'a> Pass<'a> {
     /// `total` multiply-adds times two ([`Conv2d::flops`]) are ahead: what progress is measured against. 0 reports none.
+    /// Norms take the picture's own statistics.
     pub fn new(pool: &Pool, watch: &'a Watch<'a>, total: f64) -> Pass<'a> {
-        Pass { pool: pool.clone(), watch, done: 0.0, total }
+        Pass { pool: pool.clone(), watch, statistics: Statistics::Compute, norms: 0, done: 0.0, total }
     }
 
-    /// Takes a tensor in.
+    /// The same with the norms' means and variances from elsewhere, or kept.
+    #[must_use]
+    pub fn with_statistics(self, mut statistics: Statistics<'a>) -> Pass<'a> {
+        if let Statistics::Record(into) = &mut statistics {
+            into.clear();
+        }
+        Pass { statistics, ..self }
+    }
+
+    /// Takes a tensor in, without a copy where it lies in order.
     ///
     /// # Errors
     /// [`Error::Shape`] when it does not have four dimensions.
     pub fn enter(&self, x: &Tensor) -> Result<Features> {
-        if !on_cpu(x) {
-            return Features::of(x.clone());
-        }
-        let (b, c, h, w) = x.dims4()?;
-        let mut data = self.pool.take(b * c * h * w);
-        with_slice(&x.contiguous()?, |values| {
-            data.copy_from_slice(values);
-            Ok(())
-        })?;
-        Ok(Features { body: Body::Ours(data), shape: [b, c, h, w] })
+        Features::of(x.clone())
     }
 
     /// Convolves `x`.
@@ -172,32 +198,139 @@ impl<'a> Pass<'a> {
         {
             return Err(Error::Shape(format!("a residual of {:?} does not fit {shape:?}", r.shape)));
         }
-        let out = match &x.body {
-            Body::Ours(data) if conv.is_packed() => {
-                let mut out = self.pool.take(shape.iter().product());
-                let residual = match residual.map(|r| &r.body) {
-                    Some(Body::Ours(r)) => Some(&**r),
-                    Some(Body::Candle(_)) => return Err(apart()),
-                    None => None,
-                };
-                conv.run(&Input { data, shape: x.shape, on_the_way: None }, &mut out, residual, None, self.watch)?;
-                Features { body: Body::Ours(out), shape }
-            }
-            Body::Candle(tensor) => {
-                let residual = match residual.map(|r| &r.body) {
-                    Some(Body::Candle(r)) => Some(r),
-                    Some(Body::Ours(_)) => return Err(apart()),
-                    None => None,
-                };
-                Features::of(conv.forward_add(tensor, residual, self.watch)?)?
-            }
-            Body::Ours(_) => return Err(apart()),
+        let residual = residual.map(|r| self.settled(r));
+        let out = if conv.is_packed() {
+            let data = x.values().ok_or_else(apart)?;
+            let residual = match &residual {
+                Some(r) => Some(r.values().ok_or_else(apart)?),
+                None => None,
+            };
+            let mut out = self.pool.take(shape.iter().product());
+            let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way() };
+            conv.run(&input, &mut out, residual.as_deref(), None, self.watch)?;
+            Features::ours(out, shape)
+        } else {
+            let residual = residual.map(|r| r.to_tensor()).transpose()?;
+            Features::of(conv.forward_add(&x.to_tensor()?, residual.as_ref(), self.watch)?)?
         };
+        self.step(conv, x)?;
+        Ok(out)
+    }
+
+    /// Convolves `x` and normalises the result per picture and channel. With our own kernels the statistics are gathered
+    /// while the output is written, and applying them is left to whatever reads it.
+    ///
+    /// # Errors
+    /// As [`Conv2d::forward`]; [`Error::Shape`] also when scale, shift or replayed statistics are of another length.
+    pub fn conv_norm(&mut self, conv: &Conv2d, x: &Features, norm: &Norm<'_>) -> Result<Features> {
+        self.watch.check()?;
+        let channels = conv.out_channels();
+        if norm.scale.len() != channels || norm.shift.len() != channels {
+            return Err(Error::Shape(format!("a norm of {} channels was given {channels}", norm.scale.len())));
+        }
+        let [height, width] = conv.output_size(x.shape)?;
+        let shape = [x.shape[0], channels, height, width];
+        let out = if conv.is_packed() {
+            let data = x.values().ok_or_else(apart)?;
+            let mut out = self.pool.take(shape.iter().product());
+            let mut moments = (!matches!(self.statistics, Statistics::Replay(_))).then(Vec::new);
+            let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way() };
+            conv.run(&input, &mut out, None, moments.as_mut(), self.watch)?;
+            let statistics = self.resolve(moments.map(|m| ChannelStatistics::of(&m)), shape[0] * channels)?;
+            Features { body: Body::Ours(out), shape, pending: statistics.ways(norm.scale, norm.shift, norm.relu) }
+        } else {
+            let y = conv.forward_add(&x.to_tensor()?, None, self.watch)?;
+            let own = match self.statistics {
+                Statistics::Replay(_) => None,
+                _ => Some(ChannelStatistics::of_tensor(&y)?),
+            };
+            let statistics = self.resolve(own, shape[0] * channels)?;
+            Features::of(norm.of(&y, &statistics)?)?
+        };
+        self.step(conv, x)?;
+        Ok(out)
+    }
+
+    /// The statistics to use for the next norm, of `len` channels, given its own unless they are replayed.
+    fn resolve(&mut self, own: Option<ChannelStatistics>, len: usize) -> Result<ChannelStatistics> {
+        let index = self.norms;
+        self.norms += 1;
+        let statistics = match (&mut self.statistics, own) {
+            (Statistics::Replay(given), _) => given.get(index).cloned(),
+            (Statistics::Record(into), Some(own)) => {
+                into.push(own.clone());
+                Some(own)
+            }
+            (_, own) => own,
+        };
+        statistics
+            .filter(|s| s.mean.len() == len && s.variance.len() == len)
+            .ok_or_else(|| Error::Shape("the replayed statistics are of another network".into()))
+    }
+
+    fn step(&mut self, conv: &Conv2d, x: &Features) -> Result<()> {
         self.done += conv.flops(x.shape);
         if self.total > 0.0 {
             self.watch.step((self.done / self.total) as f32)?;
         }
-        Ok(out)
+        Ok(())
+    }
+
+    /// `h += y`, in place.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when their shapes differ; [`Error::Candle`].
+    pub fn add(&self, h: &mut Features, y: &Features) -> Result<()> {
+        if h.shape != y.shape {
+            return Err(Error::Shape(format!("maps of {:?} and {:?} cannot be added", h.shape, y.shape)));
+        }
+        h.settle();
+        if let Body::Candle(t) = &h.body {
+            let Some(values) = h.values() else {
+                let Body::Candle(y) = &y.body else { return Err(apart()) };
+                *h = Features::of((t + y)?)?;
+                return Ok(());
+            };
+            let mut own = self.pool.take(values.len());
+            own.copy_from_slice(&values);
+            drop(values);
+            h.body = Body::Ours(own);
+        }
+        let (Body::Ours(to), Some(from)) = (&mut h.body, y.values()) else { return Err(apart()) };
+        let planes = y.shape[0] * y.shape[1];
+        match y.on_the_way() {
+            Some(ways) => apply(to, Some(&from), ways),
+            None => apply(to, Some(&from), &vec![OnTheWay { scale: 1.0, shift: 0.0, relu: false }; planes]),
+        }
+        Ok(())
+    }
+
+    /// The hyperbolic tangent of every value, in place.
+    ///
+    /// # Errors
+    /// [`Error::Candle`].
+    pub fn tanh(&self, mut x: Features) -> Result<Features> {
+        x.settle();
+        match &mut x.body {
+            Body::Ours(values) => {
+                values.par_chunks_mut(4096).for_each(|part| part.iter_mut().for_each(|v| *v = v.tanh()));
+                Ok(x)
+            }
+            Body::Candle(t) => Features::of(t.tanh()?),
+        }
+    }
+
+    /// `x` with nothing pending, copied only if something is.
+    fn settled<'x>(&self, x: &'x Features) -> Settled<'x> {
+        match &x.body {
+            Body::Ours(values) if !x.pending.is_empty() => {
+                let mut out = self.pool.take(values.len());
+                out.copy_from_slice(values);
+                apply(&mut out, None, &x.pending);
+                Settled::Made(Features::ours(out, x.shape))
+            }
+            _ => Settled::Given(x),
+        }
     }
 
     /// The largest of each `kernel` x `kernel` window; beyond the edge there is nothing to choose from.
@@ -213,13 +346,15 @@ impl<'a> Pass<'a> {
                 "a {w} x {h} map cannot be pooled in windows of {kernel}, {stride} apart, with {padding} of padding"
             )));
         };
-        match &x.body {
-            Body::Ours(data) => {
+        let x = self.settled(x);
+        match x.values() {
+            Some(data) => {
                 let mut out = self.pool.take(b * c * height * width);
-                resample::max_pool(data, [h, w], &mut out, [height, width], [kernel, stride, padding]);
-                Ok(Features { body: Body::Ours(out), shape: [b, c, height, width] })
+                resample::max_pool(&data, [h, w], &mut out, [height, width], [kernel, stride, padding]);
+                Ok(Features::ours(out, [b, c, height, width]))
             }
-            Body::Candle(t) => {
+            None => {
+                let t = x.to_tensor()?;
                 // Far below anything a network makes, so that it never wins.
                 let low = t.zeros_like()?.affine(0.0, -1e30)?;
                 let ring = t.pad_with_zeros(2, padding, padding)?.pad_with_zeros(3, padding, padding)?;
@@ -241,15 +376,16 @@ impl<'a> Pass<'a> {
         if [h, w, height, width].contains(&0) {
             return Err(Error::Shape(format!("a {w} x {h} map cannot become {width} x {height}")));
         }
-        match &x.body {
-            Body::Ours(data) => {
+        let x = self.settled(x);
+        match x.values() {
+            Some(data) => {
                 let mut out = self.pool.take(b * c * height * width);
-                resample::bilinear(data, [h, w], &mut out, [height, width], align_corners);
-                Ok(Features { body: Body::Ours(out), shape: [b, c, height, width] })
+                resample::bilinear(&data, [h, w], &mut out, [height, width], align_corners);
+                Ok(Features::ours(out, [b, c, height, width]))
             }
             // candle forgets where a tensor begins when there is nothing to resize.
-            Body::Candle(t) if [h, w] == [height, width] => Features::of(t.clone()),
-            Body::Candle(t) => Features::of(t.upsample_bilinear2d(height, width, align_corners)?),
+            None if [h, w] == [height, width] => Features::of(x.to_tensor()?),
+            None => Features::of(x.to_tensor()?.upsample_bilinear2d(height, width, align_corners)?),
         }
     }
 
@@ -271,14 +407,15 @@ impl<'a> Pass<'a> {
         if [h, w, height, width].contains(&0) {
             return Err(Error::Shape(format!("a {w} x {h} map cannot be averaged to {width} x {height}")));
         }
-        match &x.body {
-            Body::Ours(data) => {
+        let x = self.settled(x);
+        match x.values() {
+            Some(data) => {
                 let mut out = self.pool.take(b * c * height * width);
-                resample::average_pool(data, [h, w], &mut out, [height, width]);
-                Ok(Features { body: Body::Ours(out), shape: [b, c, height, width] })
+                resample::average_pool(&data, [h, w], &mut out, [height, width]);
+                Ok(Features::ours(out, [b, c, height, width]))
             }
-            Body::Candle(t) => {
-                let mut t = t.clone();
+            None => {
+                let mut t = x.to_tensor()?;
                 for (dim, from, to) in [(2, h, height), (3, w, width)] {
                     let means = resample::windows(from, to).map(|r| t.narrow(dim, r.start, r.len())?.mean_keepdim(dim));
                     t = Tensor::cat(&means.collect::<candle_core::Result<Vec<_>>>()?, dim)?;
@@ -300,29 +437,21 @@ impl<'a> Pass<'a> {
             return Err(Error::Shape("maps of different sizes cannot be concatenated".into()));
         }
         let channels = maps.iter().map(|m| m.shape[1]).sum();
-        if let Some(tensors) = maps.iter().map(|m| m.tensor()).collect::<Option<Vec<_>>>() {
+        let maps: Vec<Settled<'_>> = maps.iter().map(|m| self.settled(m)).collect();
+        let Some(values) = maps.iter().map(|m| m.values()).collect::<Option<Vec<_>>>() else {
+            let tensors = maps.iter().map(|m| m.to_tensor()).collect::<Result<Vec<_>>>()?;
             return Features::of(Tensor::cat(&tensors, 1)?);
-        }
+        };
         let mut out = self.pool.take(b * channels * h * w);
         let mut at = 0;
         for image in 0..b {
-            for map in maps {
-                let Body::Ours(data) = &map.body else { return Err(apart()) };
+            for (map, data) in maps.iter().zip(&values) {
                 let len = map.shape[1] * h * w;
                 out[at..at + len].copy_from_slice(&data[image * len..][..len]);
                 at += len;
             }
         }
-        Ok(Features { body: Body::Ours(out), shape: [b, channels, h, w] })
-    }
-}
-
-impl Features {
-    fn tensor(&self) -> Option<&Tensor> {
-        match &self.body {
-            Body::Candle(t) => Some(t),
-            Body::Ours(_) => None,
-        }
+        Ok(Features::ours(out, [b, channels, h, w]))
     }
 }
 

@@ -4,7 +4,7 @@
 //! Each channel of each picture is brought to mean 0 and variance 1 (biased, `eps` 1e-5), then scaled and shifted. The
 //! whole is one multiply-add per value, so it is worked out per channel and applied where the values are read anyway.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::conv2d::{on_cpu, with_slice};
@@ -48,6 +48,14 @@ impl ChannelStatistics {
         with_slice(&x.contiguous()?, |values| Ok(ChannelStatistics::of(&measured(values, b * c))))
     }
 
+    /// As [`ChannelStatistics::measure`] by candle's operations, on any device and in any type.
+    pub(super) fn of_tensor(x: &Tensor) -> Result<ChannelStatistics> {
+        let mean = x.mean_keepdim((2, 3))?;
+        let variance = x.broadcast_sub(&mean)?.sqr()?.mean((2, 3))?;
+        let flat = |t: Tensor| t.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>();
+        Ok(ChannelStatistics { mean: flat(mean)?, variance: flat(variance)? })
+    }
+
     /// What each value goes through, per picture and channel; `scale` and `shift` are `[channels]`.
     pub(crate) fn ways(&self, scale: &[f32], shift: &[f32], relu: bool) -> Vec<OnTheWay> {
         let channels = scale.len().max(1);
@@ -58,6 +66,42 @@ impl ChannelStatistics {
             OnTheWay { scale: factor as f32, shift: shift as f32, relu }
         })
         .collect()
+    }
+}
+
+/// Where the means and variances of a network's norms come from. One [`ChannelStatistics`] per norm, in the order of the
+/// pass.
+pub enum Statistics<'a> {
+    /// From the picture itself.
+    Compute,
+    /// From the picture itself, and kept for a later replay.
+    Record(&'a mut Vec<ChannelStatistics>),
+    /// From an earlier pass: makes the network a function of its receptive field only, so that tiles meet without seams.
+    Replay(&'a [ChannelStatistics]),
+}
+
+/// What follows once a channel has mean 0 and variance 1: `value * scale + shift`, then perhaps a ReLU.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// `[channels]`.
+    pub scale: &'a [f32],
+    /// `[channels]`.
+    pub shift: &'a [f32],
+    /// Whether a ReLU comes last.
+    pub relu: bool,
+}
+
+impl Norm<'_> {
+    /// By candle's operations, on any device and in any type.
+    pub(super) fn of(&self, x: &Tensor, statistics: &ChannelStatistics) -> Result<Tensor> {
+        let (b, c, _, _) = x.dims4()?;
+        let column = |values: &[f32], n: usize| -> Result<Tensor> {
+            Ok(Tensor::from_slice(values, (n, c, 1, 1), x.device())?.to_dtype(x.dtype())?)
+        };
+        let root: Vec<f32> = statistics.variance.iter().map(|v| (f64::from(*v) + EPS).sqrt() as f32).collect();
+        let y = x.broadcast_sub(&column(&statistics.mean, b)?)?.broadcast_div(&column(&root, b)?)?;
+        let y = y.broadcast_mul(&column(self.scale, 1)?)?.broadcast_add(&column(self.shift, 1)?)?;
+        Ok(if self.relu { y.relu()? } else { y })
     }
 }
 

@@ -8,19 +8,19 @@ mod features;
 mod instance_norm;
 mod kernel;
 mod plan;
+mod pool;
 mod resample;
 mod tapwise;
+mod transpose;
 mod watch;
 mod winograd;
 
+pub(crate) use conv2d::with_slice;
 pub use conv2d::{Activation, Conv2d, Options, Padding, reflection_pad};
-pub(crate) use conv2d::{on_cpu, with_slice};
-pub(crate) use direct::Input;
-pub use features::{Features, Pass, Pool};
-pub(crate) use instance_norm::apply;
-pub use instance_norm::{ChannelStatistics, EPS, instance_norm};
+pub use features::{Features, Pass};
+pub use instance_norm::{ChannelStatistics, EPS, Norm, Statistics, instance_norm};
 pub use kernel::Isa;
-pub(crate) use kernel::OnTheWay;
+pub use pool::Pool;
 pub use watch::{CancelToken, Watch};
 
 /// What can go wrong in a forward pass.

@@ -7,21 +7,26 @@ use serde::Serialize;
 
 use super::TaskError;
 use crate::models::{
-    Buffers, DeepLabV3, Fcn, MobileNetV2, ResNet, Statistics, TransformerNet, deeplabv3, fcn, mobilenet_v2, random,
-    resnet, transformer_net,
+    DeepLabV3, Fcn, MobileNetV2, ResNet, ResnetGenerator, TransformerNet, cyclegan, deeplabv3, fcn, mobilenet_v2,
+    random, resnet, transformer_net,
 };
-use crate::nn::{self, Pool, Watch};
+use crate::nn::{self, Pool, Statistics, Watch};
 
 /// One forward pass; memory is kept from pass to pass.
 type Run = Box<dyn FnMut(&Tensor) -> nn::Result<Tensor> + Send>;
 type Make = fn() -> nn::Result<Run>;
 
 /// Each network and how it is made, with random weights; a new one is one entry.
-const ENTRIES: [(&str, Make); 5] = [
+const ENTRIES: [(&str, Make); 6] = [
     ("johnson", || {
         let net = TransformerNet::new(transformer_net::Config::johnson(32), random::weights())?;
-        let mut buffers = Buffers::default();
-        Ok(Box::new(move |x| net.forward_with(x, &[1.0], Statistics::Compute, &Watch::silent(), &mut buffers)))
+        let pool = Pool::default();
+        Ok(Box::new(move |x| net.forward_with(x, &[1.0], Statistics::Compute, &Watch::silent(), &pool)))
+    }),
+    ("cyclegan-resnet9", || {
+        let net = ResnetGenerator::new(cyclegan::Config::paper(9), random::weights())?;
+        let pool = Pool::default();
+        Ok(Box::new(move |x| net.forward_with(x, Statistics::Compute, &Watch::silent(), &pool)))
     }),
     ("mobilenet-v2", || {
         let net = MobileNetV2::new(mobilenet_v2::Config::paper(), random::weights())?;

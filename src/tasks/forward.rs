@@ -8,10 +8,10 @@ use candle_nn::VarBuilder;
 
 use super::TaskError;
 use crate::models::{
-    DeepLabV3, Fcn, MobileNetV2, ResNet, Statistics, TransformerNet, deeplabv3, fcn, mobilenet_v2, resnet,
-    transformer_net,
+    DeepLabV3, Fcn, MobileNetV2, ResNet, ResnetGenerator, TransformerNet, cyclegan, deeplabv3, fcn, mobilenet_v2,
+    resnet, transformer_net,
 };
-use crate::nn::{self, Pass, Pool, Watch};
+use crate::nn::{self, Pass, Pool, Statistics, Watch};
 use crate::zoo;
 
 /// Tensors by name.
@@ -20,8 +20,9 @@ type Tensors = HashMap<String, Tensor>;
 type Run = fn(Tensors, &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>>;
 
 /// Each architecture and how it runs; a new one is one entry.
-const RUNS: [(&str, Run); 7] = [
+const RUNS: [(&str, Run); 8] = [
     ("transformer-net", transformer_net),
+    ("cyclegan-resnet", cyclegan),
     ("fcn-resnet50", fcn),
     ("fcn-resnet101", fcn),
     ("deeplabv3-resnet50", deeplabv3),
@@ -45,7 +46,8 @@ pub const ARCHITECTURES: &[&str] = &{
 /// without any pre- or post-processing. Returns its outputs by name; the main one is `output`.
 ///
 /// Sizes, and so how many layers a ResNet has, are read from the weights. A network with several styles gives the one its
-/// first row holds. A classifier gives its logits as `output` and `features`; a ResNet its last stage as `layer4`, that
+/// first row holds. A generator with batch norms also gives `output_batchstats`, normalised by the picture's own statistics:
+/// pix2pix's `test.py` without `--eval`. A classifier gives its logits as `output` and `features`; a ResNet its last stage as `layer4`, that
 /// averaged to 14 x 14 as `output` (what captioning networks attend to), and `logits` where it has a classifier.
 ///
 /// # Errors
@@ -84,6 +86,18 @@ fn transformer_net(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str
     }
     let net = TransformerNet::new(config, builder(tensors))?;
     Ok(vec![("output", net.forward(x, &mix, Statistics::Compute, &Watch::silent())?)])
+}
+
+fn cyclegan(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let config = cyclegan::Config::from_tensors(&tensors)?;
+    let vb = builder(tensors);
+    let run = |config| ResnetGenerator::new(config, vb.clone())?.forward(x, Statistics::Compute, &Watch::silent());
+    let mut outputs = vec![("output", run(config.clone())?)];
+    if config.normalisation == cyclegan::Normalisation::Batch {
+        let own = cyclegan::Config { normalisation: cyclegan::Normalisation::InstanceAffine, ..config };
+        outputs.push(("output_batchstats", run(own)?));
+    }
+    Ok(outputs)
 }
 
 fn fcn(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {

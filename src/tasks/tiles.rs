@@ -9,8 +9,8 @@ use rayon::prelude::*;
 
 use super::TaskError;
 use crate::imaging::{ImagingError, Picture};
-use crate::models::{Buffers, Statistics, TransformerNet};
-use crate::nn::{ChannelStatistics, Watch, with_slice};
+use crate::models::TransformerNet;
+use crate::nn::{ChannelStatistics, Pool, Statistics, Watch, with_slice};
 
 /// When and how to cut. Lengths in pixels.
 pub(super) struct Tiling {
@@ -187,12 +187,12 @@ pub(super) fn stylise(
 ) -> Result<(), TaskError> {
     let (height, width) = (source.height(), source.width());
     let pixels = (height * width) as u64;
-    let mut buffers = Buffers::default();
+    let pool = Pool::default();
     if pixels <= tiling.whole {
         let all = Part { y: 0..height, x: 0..width };
         let planar = source.rows(0, height);
         let x = Tensor::from_vec(planar, &all.shape()[..], &Device::Cpu)?;
-        let y = net.forward_with(&x, mix, Statistics::Compute, watch, &mut buffers)?;
+        let y = net.forward_with(&x, mix, Statistics::Compute, watch, &pool)?;
         return place(&y, canvas, [0, 0], &all);
     }
     // A long thin strip scaled to the overview's pixels could become too thin: never below the smallest side.
@@ -216,7 +216,7 @@ pub(super) fn stylise(
     let mut statistics: Vec<ChannelStatistics> = Vec::new();
     let x = Tensor::from_vec(overview.rows(0, overview.height()), &all.shape()[..], &Device::Cpu)?;
     let part = watch.part(0.0, (done / total) as f32);
-    net.forward_with(&x, mix, Statistics::Record(&mut statistics), &part, &mut buffers)?;
+    net.forward_with(&x, mix, Statistics::Record(&mut statistics), &part, &pool)?;
     drop(x);
 
     for band in &bands {
@@ -228,7 +228,7 @@ pub(super) fn stylise(
             let x = Tensor::from_vec(cut(&planar, rows.y.len(), width, &wide), &wide.shape()[..], &Device::Cpu)?;
             let flops = net.flops(wide.shape())?;
             let step = watch.part((done / total) as f32, ((done + flops) / total) as f32);
-            let y = net.forward_with(&x, mix, Statistics::Replay(&statistics), &step, &mut buffers)?;
+            let y = net.forward_with(&x, mix, Statistics::Replay(&statistics), &step, &pool)?;
             done += flops;
             place(&y, canvas, [wide.y.start, wide.x.start], &part)?;
         }

@@ -1,0 +1,356 @@
+//! The ResNet generator of CycleGAN (Zhu et al. 2017, arXiv 1703.10593; the network is Johnson et al.'s with transposed
+//! convolutions), as in junyanz/pytorch-CycleGAN-and-pix2pix, whose pix2pix can use it too; also as in
+//! taesungp/contrastive-unpaired-translation (CUT, Park et al. 2020, arXiv 2007.15651), where blurring before every second
+//! pixel is dropped and bilinear upsampling keep shifts from showing (Zhang 2019, arXiv 1904.11486).
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+use crate::nn::{
+    Activation, Conv2d, EPS, Error, Features, Norm, Options, Padding, Pass, Pool, Result, Statistics, Watch,
+};
+
+/// How a generator normalises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Normalisation {
+    /// To the picture's own statistics, without scale and shift. Running statistics, which files from before PyTorch 0.4
+    /// have, are not looked at: they never were.
+    Instance,
+    /// To the picture's own statistics, then scaled and shifted. Also what a batch norm does to a batch of one outside
+    /// `eval`: pix2pix's `test.py` without `--eval`.
+    InstanceAffine,
+    /// To the statistics kept in training, then scaled and shifted (Ioffe and Szegedy 2015, arXiv 1502.03167): all of it
+    /// goes into the convolutions' weights.
+    Batch,
+}
+
+/// The sizes and variants that a checkpoint decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Channels in and out: 3 and 3 for pictures.
+    pub channels: [usize; 2],
+    /// Channels after the first layer, `ngf`: 64 in the paper. Twice as many at half the size, four times at a quarter.
+    pub width: usize,
+    /// Residual blocks: 6 for 128 x 128 training pictures in the paper, 9 for larger ones.
+    pub blocks: usize,
+    /// After every convolution but the last.
+    pub normalisation: Normalisation,
+    /// Whether the convolutions before a norm have a bias.
+    pub bias: bool,
+    /// Whether blocks were trained with dropout: it does nothing now, but moves their second layer's name.
+    pub dropout: bool,
+    /// CUT's blur before each halving, and its bilinear upsampling in place of transposed convolutions.
+    pub antialias: [bool; 2],
+}
+
+impl Config {
+    /// The paper's generator for photographs with `blocks` residual blocks.
+    pub fn paper(blocks: usize) -> Config {
+        Config {
+            channels: [3, 3],
+            width: 64,
+            blocks,
+            normalisation: Normalisation::Instance,
+            bias: true,
+            dropout: false,
+            antialias: [false; 2],
+        }
+    }
+
+    /// Reads the sizes off a checkpoint's tensors. A batch norm is taken to run on its kept statistics; set
+    /// [`Normalisation::InstanceAffine`] for the picture's own.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when a tensor that every such checkpoint has is missing or of another rank, or when its blur is
+    /// not CUT's.
+    pub fn from_tensors(tensors: &HashMap<String, Tensor>) -> Result<Config> {
+        let dims = |name: &str| match tensors.get(name).map(Tensor::dims) {
+            Some([a, b, _, _]) => Ok([*a, *b]),
+            Some(other) => Err(Error::Shape(format!("{name} should have four dimensions, not {other:?}"))),
+            None => Err(Error::Shape(format!("this is no ResNet generator's checkpoint, it has no {name}"))),
+        };
+        let has = |name: &str| tensors.contains_key(name);
+        let [width, ins] = dims("model.1.weight")?;
+        let normalisation = match (has("model.2.weight"), has("model.2.running_mean")) {
+            (false, _) => Normalisation::Instance,
+            (true, false) => Normalisation::InstanceAffine,
+            (true, true) => Normalisation::Batch,
+        };
+        let mut config = Config {
+            channels: [ins, 3],
+            width,
+            blocks: 0,
+            normalisation,
+            bias: has("model.1.bias"),
+            dropout: false,
+            antialias: [has("model.7.filt"), false],
+        };
+        let first = config.places().blocks;
+        config.blocks = (first..).take_while(|i| has(&format!("model.{i}.conv_block.1.weight"))).count();
+        config.dropout = dims(&format!("model.{first}.conv_block.6.weight")).is_ok();
+        config.antialias[1] = has(&format!("model.{}.filt", first + config.blocks));
+        let places = config.places();
+        config.channels[1] = dims(&format!("model.{}.weight", places.last))?[0];
+        let blurs = places.down.iter().map(|at| (config.antialias[0], at + 3, [1.0, 2.0, 1.0].as_slice(), 16.0));
+        let smooth = places.up.iter().map(|at| (config.antialias[1], at - 1, [1.0, 3.0, 3.0, 1.0].as_slice(), 16.0));
+        for (_, at, taps, sum) in blurs.chain(smooth).filter(|b| b.0) {
+            let name = format!("model.{at}.filt");
+            if !tensors.get(&name).is_some_and(|filt| is_binomial(filt, taps, sum)) {
+                return Err(Error::Shape(format!("{name} should be a blur of {taps:?} both ways")));
+            }
+        }
+        Ok(config)
+    }
+
+    /// Where layers stand in the checkpoint's list of modules.
+    fn places(&self) -> Places {
+        let [down, up] = self.antialias.map(usize::from);
+        let halve = 3 + down; // convolution, norm, ReLU and perhaps a blur
+        let blocks = 4 + 2 * halve;
+        let double = 3 + up; // perhaps bilinear upsampling, then convolution, norm, ReLU
+        let first = blocks + self.blocks;
+        let up = [first + up, first + double + up];
+        Places { down: [4, 4 + halve], blocks, up, last: first + 2 * double + 1 }
+    }
+}
+
+/// Indices of convolutions (of the first block, for blocks).
+struct Places {
+    down: [usize; 2],
+    blocks: usize,
+    up: [usize; 2],
+    last: usize,
+}
+
+/// Whether each channel of `filt` is the outer product of `taps` with themselves over `sum`.
+fn is_binomial(filt: &Tensor, taps: &[f32], sum: f32) -> bool {
+    let one = |kernel: &[f32]| {
+        let expected = taps.iter().flat_map(|a| taps.iter().map(move |b| a * b / sum));
+        kernel.len() == taps.len() * taps.len() && kernel.iter().zip(expected).all(|(k, e)| (k - e).abs() < 1e-4)
+    };
+    let flat = filt.to_dtype(DType::F32).and_then(|f| f.flatten_from(1)?.to_vec2::<f32>());
+    filt.rank() == 4 && flat.is_ok_and(|channels| channels.iter().all(|kernel| one(kernel)))
+}
+
+/// The generator, ready to run.
+#[derive(Debug)]
+pub struct ResnetGenerator {
+    config: Config,
+    first: Layer,
+    down: Vec<Down>,
+    blocks: Vec<[Layer; 2]>,
+    up: Vec<Layer>,
+    last: Conv2d,
+}
+
+/// A convolution and its norm's scale and shift, `[channels]` each; `None` when the convolution does all of it.
+#[derive(Debug)]
+struct Layer {
+    conv: Conv2d,
+    norm: Option<[Vec<f32>; 2]>,
+    relu: bool,
+}
+
+/// Half the size: by the convolution's stride, or by a blur's.
+#[derive(Debug)]
+struct Down {
+    layer: Layer,
+    blur: Option<Conv2d>,
+}
+
+impl Layer {
+    fn run(&self, pass: &mut Pass<'_>, x: &Features) -> Result<Features> {
+        match &self.norm {
+            Some([scale, shift]) => pass.conv_norm(&self.conv, x, &Norm { scale, shift, relu: self.relu }),
+            None => pass.conv(&self.conv, x),
+        }
+    }
+}
+
+/// Builds layers under the names of one file.
+struct Builder<'a> {
+    config: &'a Config,
+    vb: VarBuilder<'a>,
+}
+
+impl Builder<'_> {
+    /// The convolution `conv` from `ins` to `outs` channels with the norm `norm` after it; with `transposed` of size 3,
+    /// stride 2, one pixel cut off and one added.
+    fn layer(
+        &self,
+        conv: &str,
+        norm: &str,
+        [outs, ins, kernel]: [usize; 3],
+        options: Options,
+        transposed: bool,
+        relu: bool,
+    ) -> Result<Layer> {
+        let (vb, norm) = (self.vb.pp(conv), self.vb.pp(norm));
+        let shape = if transposed { [ins, outs, kernel, kernel] } else { [outs, ins, kernel, kernel] };
+        let mut weight = vb.get(&shape[..], "weight")?;
+        let mut bias = if self.config.bias { Some(vb.get(outs, "bias")?) } else { None };
+        let mut options = options;
+        let row = |name: &str, init: f64| norm.get_with_hints(outs, name, Init::Const(init));
+        let numbers = |t: Tensor| t.to_dtype(DType::F32)?.to_vec1::<f32>();
+        let norm = match self.config.normalisation {
+            Normalisation::Instance => Some([vec![1.0; outs], vec![0.0; outs]]),
+            Normalisation::InstanceAffine => Some([numbers(row("weight", 1.0)?)?, numbers(row("bias", 0.0)?)?]),
+            Normalisation::Batch => {
+                let row = |name: &str, init: f64| row(name, init)?.to_dtype(DType::F64);
+                let scale = (row("weight", 1.0)? / (row("running_var", 1.0)? + EPS)?.sqrt()?)?;
+                let mut mean = row("running_mean", 0.0)?;
+                if let Some(bias) = bias {
+                    mean = (mean - bias.to_dtype(DType::F64)?)?;
+                }
+                let dtype = weight.dtype();
+                bias = Some((row("bias", 0.0)? - (mean * &scale)?)?.to_dtype(dtype)?);
+                let along = if transposed { [1, outs, 1, 1] } else { [outs, 1, 1, 1] };
+                weight = weight.broadcast_mul(&scale.to_dtype(dtype)?.reshape(&along[..])?)?;
+                options.activation = if relu { Activation::Relu } else { Activation::None };
+                None
+            }
+        };
+        let conv = if transposed {
+            Conv2d::transposed(&weight, bias.as_ref(), options, 1)?
+        } else {
+            Conv2d::new(&weight, bias.as_ref(), options)?
+        };
+        Ok(Layer { conv, norm, relu })
+    }
+
+    /// Every second pixel of a picture blurred by 1, 2, 1.
+    fn blur(&self, channels: usize) -> Result<Conv2d> {
+        let kernel: Vec<f32> = [1.0, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0].map(|v: f32| v / 16.0).to_vec();
+        let weight = Tensor::from_vec(kernel, (1, 1, 3, 3), self.vb.device())?.to_dtype(self.vb.dtype())?;
+        let weight = weight.repeat((channels, 1, 1, 1))?;
+        let options = Options { stride: 2, padding: 1, mode: Padding::Reflect, groups: channels, ..Options::default() };
+        Conv2d::new(&weight, None, options)
+    }
+}
+
+impl ResnetGenerator {
+    /// Builds the generator from tensors named as its module list has them (`model.1.weight`,
+    /// `model.10.conv_block.1.weight`, ...).
+    ///
+    /// # Errors
+    /// [`Error::Candle`] naming a tensor that is missing or misshapen.
+    pub fn new(cfg: Config, vb: VarBuilder<'_>) -> Result<ResnetGenerator> {
+        let cfg = &cfg;
+        let [ins, outs] = cfg.channels;
+        let [a, b, c] = [cfg.width, 2 * cfg.width, 4 * cfg.width];
+        let places = cfg.places();
+        let build = Builder { config: cfg, vb: vb.clone() };
+        let reflect = |padding: usize| Options { padding, mode: Padding::Reflect, ..Options::default() };
+        let zero = |stride: usize| Options { stride, padding: 1, ..Options::default() };
+        let plain = |at: usize, shape: [usize; 3], options: Options, transposed: bool| {
+            build.layer(&format!("model.{at}"), &format!("model.{}", at + 1), shape, options, transposed, true)
+        };
+        let first = plain(1, [a, ins, 7], reflect(3), false)?;
+        let [blurred, smooth] = cfg.antialias;
+        let mut down = Vec::new();
+        for (at, [outs, ins]) in places.down.into_iter().zip([[b, a], [c, b]]) {
+            let layer = plain(at, [outs, ins, 3], zero(if blurred { 1 } else { 2 }), false)?;
+            let blur = if blurred { Some(build.blur(outs)?) } else { None };
+            down.push(Down { layer, blur });
+        }
+        let second = if cfg.dropout { 6 } else { 5 };
+        let block = |i: usize| -> Result<[Layer; 2]> {
+            let layer = |at: usize, relu: bool| {
+                let name = |at: usize| format!("model.{}.conv_block.{at}", places.blocks + i);
+                build.layer(&name(at), &name(at + 1), [c, c, 3], reflect(1), false, relu)
+            };
+            Ok([layer(1, true)?, layer(second, false)?])
+        };
+        let blocks = (0..cfg.blocks).map(block).collect::<Result<_>>()?;
+        let mut up = Vec::new();
+        for (at, [outs, ins]) in places.up.into_iter().zip([[b, c], [a, b]]) {
+            up.push(plain(at, [outs, ins, 3], zero(if smooth { 1 } else { 2 }), !smooth)?);
+        }
+        let vb = vb.pp(format!("model.{}", places.last));
+        let last = Conv2d::new(&vb.get((outs, a, 7, 7), "weight")?, Some(&vb.get(outs, "bias")?), reflect(3))?;
+        Ok(ResnetGenerator { first, down, blocks, up, last, config: cfg.clone() })
+    }
+
+    /// The sizes it was built with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Translates `x`.
+    ///
+    /// # Shapes
+    /// x `[batch, 3, height, width]`, RGB -1..1, both sides at least 5; the result
+    /// `[batch, 3, 4 ceil(ceil(height / 2) / 2), ...]`, -1..1. Pictures of a batch do not see each other, whatever the norm.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a picture too small or statistics of another network; [`Error::Cancelled`].
+    pub fn forward(&self, x: &Tensor, statistics: Statistics<'_>, watch: &Watch<'_>) -> Result<Tensor> {
+        self.forward_with(x, statistics, watch, &Pool::default())
+    }
+
+    /// As [`ResnetGenerator::forward`], with memory kept from pass to pass.
+    ///
+    /// # Errors
+    /// As [`ResnetGenerator::forward`].
+    pub fn forward_with(
+        &self,
+        x: &Tensor,
+        statistics: Statistics<'_>,
+        watch: &Watch<'_>,
+        pool: &Pool,
+    ) -> Result<Tensor> {
+        let (b, c, h, w) = x.dims4()?;
+        let mut pass = Pass::new(pool, watch, self.flops([b, c, h, w])?).with_statistics(statistics);
+        let x = pass.enter(x)?;
+        let mut h = self.first.run(&mut pass, &x)?;
+        for Down { layer, blur } in &self.down {
+            h = layer.run(&mut pass, &h)?;
+            if let Some(blur) = blur {
+                h = pass.conv(blur, &h)?;
+            }
+        }
+        h.settle(); // the residual additions need the values themselves
+        for [first, second] in &self.blocks {
+            let y = first.run(&mut pass, &h)?;
+            if second.norm.is_some() {
+                let y = second.run(&mut pass, &y)?;
+                pass.add(&mut h, &y)?;
+            } else {
+                h = pass.conv_add(&second.conv, &y, Some(&h))?;
+            }
+        }
+        for layer in &self.up {
+            if self.config.antialias[1] {
+                // The transposed convolution by 1, 3, 3, 1 of a picture whose edge pixels are repeated is just this.
+                h.settle();
+                let [_, _, height, width] = h.shape();
+                h = pass.bilinear(&h, [2 * height, 2 * width], false)?;
+            }
+            h = layer.run(&mut pass, &h)?;
+        }
+        h = pass.conv(&self.last, &h)?;
+        h = pass.tanh(h)?;
+        watch.step(1.0)?;
+        h.into_tensor()
+    }
+
+    /// Multiply-adds of a pass over `[batch, 3, height, width]`, times two.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a picture too small.
+    pub fn flops(&self, mut shape: [usize; 4]) -> Result<f64> {
+        let down = self.down.iter().flat_map(|d| [Some(&d.layer.conv), d.blur.as_ref()]).flatten();
+        let down = [&self.first.conv].into_iter().chain(down).chain(self.blocks.iter().flatten().map(|l| &l.conv));
+        let up = self.up.iter().map(|l| (&l.conv, if self.config.antialias[1] { 2 } else { 1 }));
+        let mut total = 0.0;
+        for (conv, scale) in down.map(|c| (c, 1)).chain(up).chain([(&self.last, 1)]) {
+            shape = [shape[0], shape[1], shape[2] * scale, shape[3] * scale];
+            let [h, w] = conv.output_size(shape)?;
+            total += conv.flops(shape);
+            shape = [shape[0], conv.out_channels(), h, w];
+        }
+        Ok(total)
+    }
+}

@@ -1,0 +1,68 @@
+//! Memory that layers hand to each other.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Memory that layers are done with, for later layers and for the next pass: fresh pages cost as much time as writing
+/// them, and a big picture needs hundreds of megabytes of them. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Pool(Arc<Mutex<Vec<Vec<f32>>>>);
+
+impl Pool {
+    /// `len` floats of any content: the smallest spare buffer that fits without wasting half of it, else a new one.
+    pub(crate) fn take(&self, len: usize) -> Buffer {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |b: &Vec<f32>| b.capacity() >= len && b.capacity() / 2 <= len;
+        let best = spare.iter().enumerate().filter(|(_, b)| fits(b)).min_by_key(|(_, b)| b.capacity()).map(|(i, _)| i);
+        let mut data = match best {
+            Some(i) => spare.swap_remove(i),
+            None => Vec::new(),
+        };
+        if data.capacity() < len {
+            // Nothing fits: what lies about is of another stage of the network. Let go of as much as is asked for.
+            let mut freed = 0;
+            while freed < len && !spare.is_empty() {
+                freed += spare.remove(0).capacity();
+            }
+            data = vec![0.0; len];
+        }
+        data.resize(len, 0.0);
+        Buffer { data, pool: self.clone() }
+    }
+}
+
+/// Floats that go back to their pool when dropped.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    data: Vec<f32>,
+    pool: Pool,
+}
+
+impl Buffer {
+    /// The floats themselves, lost to the pool.
+    pub(crate) fn into_vec(mut self) -> Vec<f32> {
+        std::mem::take(&mut self.data)
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.data
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.data
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let data = std::mem::take(&mut self.data);
+        if data.capacity() > 0 {
+            self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(data);
+        }
+    }
+}
