@@ -24,13 +24,14 @@ pub(super) fn is_one(packed: &Packed) -> bool {
     ins == 1 && out > 1 && packed.options.groups == out && !packed.options.upsample
 }
 
-/// As [`Packed::run`], for what [`is_one`] accepts; calls `counted` with each channel's sums. Returns `false` once cancelled.
+/// As [`Packed::run`], for what [`is_one`] accepts; calls `counted` with each image's blocks of channels
+/// (of one channel each) and their sums. Returns `false` once cancelled.
 pub(super) fn run(
     packed: &Packed,
     isa: Isa,
     input: &Input<'_>,
     out: &Output<'_>,
-    counted: Option<impl FnMut(usize, usize, &Sums)>,
+    counted: Option<impl FnMut(usize, Range<usize>, &[Sums])>,
     cancel: &CancelToken,
 ) -> bool {
     let band = Band::new(packed, out.size);
@@ -54,7 +55,8 @@ pub(super) fn run(
         .collect();
     if let (Some(mut counted), Some(sums)) = (counted, &sums) {
         for (task, sums) in sums.iter().flatten().enumerate() {
-            counted(task / bands / channels, task / bands % channels, sums);
+            let channel = task / bands % channels;
+            counted(task / bands / channels, channel..channel + 1, std::slice::from_ref(sums));
         }
     }
     sums.is_some()
@@ -102,7 +104,7 @@ impl Band {
         let source = &input.data[plane * height * width..][..height * width];
         let on_the_way = input.on_the_way.map(|o| o[plane]);
         let dealt = self.height * self.pitch;
-        padded.resize(stride * stride * dealt + STRIP, 0.0);
+        padded.resize((stride * stride * dealt + STRIP).max(padded.len()), 0.0);
         let needed = self.height - (self.rows - rows.len());
         for x in 0..stride {
             let columns = Columns::new(packed, x, stride, self.pitch, width);
@@ -118,7 +120,7 @@ impl Band {
         }
         let columns = out.size[1];
         let count = (rows.len() - 1) * self.pitch + columns;
-        values.resize(count + BLOCK * STRIP, 0.0);
+        values.resize((count + BLOCK * STRIP).max(values.len()), 0.0);
         let pass = &packed.passes[0];
         let weights = &pass.weights[pass.blocks[channel].weights..];
         let most = isa.lanes() * isa.vectors(1);

@@ -16,6 +16,7 @@ use super::conv2d::{Options, Padding};
 use super::depthwise;
 use super::kernel::{self, BLOCK, End, Isa, OnTheWay, STRIP, Strip, Sums, Taps};
 use super::plan::{Columns, Plan, Task, strips};
+use super::pointwise;
 use super::tapwise;
 use super::watch::CancelToken;
 use super::winograd;
@@ -97,69 +98,58 @@ impl Packed {
         sums: Option<&mut Vec<Moments>>,
         cancel: &CancelToken,
     ) -> bool {
-        let [batch, channels, height, width] = input.shape;
-        // A 1x1 kernel does not see rows: one long row fills every strip.
-        let (flat, size) = match self.pointwise() {
-            true => (Input { shape: [batch, channels, 1, height * width], ..*input }, [1, size[0] * size[1]]),
-            false => (Input { ..*input }, size),
-        };
-        let input = &flat;
-        let grid = if self.phased { size.map(|n| n.div_ceil(2)) } else { size };
+        let batch = input.shape[0];
         assert_eq!(out.len(), batch * self.shape[0] * size[0] * size[1]);
         assert!(residual.is_none_or(|r| r.len() == out.len()));
         let (data, len) = (out.as_mut_ptr(), out.len());
         let out = Output { data, len, channels: self.shape[0], size, residual, counting: sums.is_some() };
-        let mut sums = sums;
-        if let Some(sums) = &mut sums {
+        let counted = sums.map(|sums| {
             sums.clear();
             sums.resize(batch * self.shape[0], Moments::default());
-        }
+            |image: usize, blocks: Range<usize>, parts: &[Sums]| self.merge(sums, image, blocks, parts)
+        });
         if depthwise::is_one(self) {
-            let counted = sums.map(|sums| {
-                |image: usize, channel: usize, part: &Sums| sums[image * self.shape[0] + channel].merge(part)
-            });
-            return depthwise::run(self, isa, input, &out, counted, cancel);
+            depthwise::run(self, isa, input, &out, counted, cancel)
+        } else if pointwise::is_one(self) {
+            pointwise::run(self, isa, input, &out, counted, cancel)
+        } else if tapwise::takes(self.shape, self.options) {
+            tapwise::run(self, isa, input, &out, counted, cancel)
+        } else if winograd::pays(self, isa, size) {
+            winograd::run(self, isa, input, &out, counted, cancel)
+        } else {
+            self.tiles(isa, input, &out, counted, cancel)
         }
-        let far = tapwise::takes(self.shape, self.options);
-        if far || winograd::pays(self, isa, size) {
-            let counted = sums.map(|sums| {
-                |image: usize, blocks: Range<usize>, parts: &[Sums]| self.merge(sums, image, blocks, parts)
-            });
-            return if far {
-                tapwise::run(self, isa, input, &out, counted, cancel)
-            } else {
-                winograd::run(self, isa, input, &out, counted, cancel)
-            };
-        }
+    }
+
+    /// The direct method.
+    fn tiles(
+        &self,
+        isa: Isa,
+        input: &Input<'_>,
+        out: &Output<'_>,
+        counted: Option<impl FnMut(usize, Range<usize>, &[Sums])>,
+        cancel: &CancelToken,
+    ) -> bool {
+        let grid = if self.phased { out.size.map(|n| n.div_ceil(2)) } else { out.size };
         let plan = Plan::new(self, isa, grid);
-        let tasks = plan.tasks(self, batch, grid);
-        let done: Vec<Option<Vec<Sums>>> = tasks
+        let tasks = plan.tasks(self, input.shape[0], grid);
+        let sums: Option<Vec<Vec<Sums>>> = tasks
             .par_iter()
             .map(|task| {
-                if cancel.is_cancelled() {
-                    return None;
-                }
-                SCRATCHES.with_borrow_mut(|scratch| Some(self.tile(isa, &plan, task, input, &out, scratch)))
+                let tile = |scratch: &mut _| self.tile(isa, &plan, task, input, out, scratch);
+                (!cancel.is_cancelled()).then(|| SCRATCHES.with_borrow_mut(tile))
             })
             .collect();
-        if let Some(sums) = sums {
-            for (task, part) in tasks.iter().zip(&done) {
-                self.merge(sums, task.image, task.blocks.clone(), part.as_deref().unwrap_or_default());
-            }
+        if let (Some(mut counted), Some(sums)) = (counted, &sums) {
+            tasks.into_iter().zip(sums).for_each(|(task, sums)| counted(task.image, task.blocks, sums));
         }
-        done.iter().all(Option::is_some)
+        sums.is_some()
     }
 
     /// Adds what a task counted of the channels of `blocks`.
     fn merge(&self, sums: &mut [Moments], image: usize, blocks: Range<usize>, parts: &[Sums]) {
         let channels = self.passes[0].blocks[blocks].iter().flat_map(|b| b.first..b.first + b.len);
         channels.zip(parts).for_each(|(c, s)| sums[image * self.shape[0] + c].merge(s));
-    }
-
-    /// A 1x1 kernel that looks at every pixel.
-    fn pointwise(&self) -> bool {
-        let Options { stride, padding, upsample, .. } = self.options;
-        self.shape[2..] == [1, 1] && (stride, padding, upsample) == (1, 0, false)
     }
 
     /// One task: gathers, computes every block's strips, writes them. Returns each of its channels' sums, in order.
@@ -416,7 +406,7 @@ impl Output<'_> {
     ///
     /// # Safety
     /// No one else holds any of these pixels.
-    unsafe fn end(&self, place: usize, n: usize, bias: &[f32], range: [f32; 2]) -> End {
+    pub(super) unsafe fn end(&self, place: usize, n: usize, bias: &[f32], range: [f32; 2]) -> End {
         let stride = self.size[0] * self.size[1];
         assert!(place + bias.len().saturating_sub(1) * stride + n <= self.len);
         let mut all = [0.0; BLOCK];

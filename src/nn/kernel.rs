@@ -488,6 +488,7 @@ pub(crate) struct OnTheWay {
 
 impl OnTheWay {
     /// One value's way in.
+    #[inline(always)]
     pub(crate) fn apply(self, v: f32) -> f32 {
         at_least(v * self.scale + self.shift, if self.relu { 0.0 } else { f32::NEG_INFINITY })
     }

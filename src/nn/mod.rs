@@ -8,6 +8,7 @@ mod features;
 mod instance_norm;
 mod kernel;
 mod plan;
+mod pointwise;
 mod pool;
 mod resample;
 mod tapwise;

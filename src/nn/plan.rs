@@ -96,10 +96,12 @@ pub(super) struct Task {
 
 /// Where the columns of one phase of a gathered row come from.
 pub(super) struct Columns {
-    /// Source column of each; `None` is a padding zero.
-    map: Vec<Option<usize>>,
-    /// The stretch of `map` that is every `step`-th column in order.
+    /// Source column of each one before the run and after it; `None` is a padding zero.
+    before: Vec<Option<usize>>,
+    after: Vec<Option<usize>>,
+    /// The stretch that is every `step`-th column in order, and the source of its first.
     run: std::ops::Range<usize>,
+    first: usize,
     step: usize,
 }
 
@@ -107,31 +109,34 @@ impl Columns {
     /// `n` columns of the padded input, from `start` on every `step`-th.
     pub(super) fn new(packed: &Packed, start: usize, step: usize, n: usize, width: usize) -> Columns {
         let Options { padding, upsample, .. } = packed.options;
-        let padded = |i: usize| start + i * step;
-        let map: Vec<_> = (0..n).map(|i| packed.source(padded(i), width)).collect();
-        let inside = |i: usize| (padding..padding + width).contains(&padded(i));
-        let run = if upsample && !packed.phased {
-            0..0
-        } else {
-            let first = (0..n).find(|i| inside(*i)).unwrap_or(n);
-            first..(first..n).find(|i| !inside(*i)).unwrap_or(n)
-        };
-        Columns { map, run, step }
+        let reached = |column: usize| column.saturating_sub(start).div_ceil(step).min(n);
+        let run = if upsample && !packed.phased { 0..0 } else { reached(padding)..reached(padding + width) };
+        let source = |i: usize| packed.source(start + i * step, width);
+        Columns {
+            before: (0..run.start).map(source).collect(),
+            after: (run.end..n).map(source).collect(),
+            first: (start + run.start * step).saturating_sub(padding),
+            run,
+            step,
+        }
     }
 
     /// Whether any of these columns is more than padding.
     pub(super) fn any(&self, range: std::ops::Range<usize>) -> bool {
-        self.map[range].iter().any(Option::is_some)
+        let some = |i: usize| match i.checked_sub(self.run.end) {
+            Some(i) => self.after[i].is_some(),
+            None => i >= self.run.start || self.before[i].is_some(),
+        };
+        range.into_iter().any(some)
     }
 
+    /// Fills `to` from a row of the input.
     pub(super) fn copy(&self, isa: Isa, row: &[f32], to: &mut [f32], on_the_way: Option<OnTheWay>) {
-        let n = self.map.len();
-        for i in (0..self.run.start).chain(self.run.end..n) {
-            let value = |v: f32| on_the_way.map_or(v, |o| o.apply(v));
-            to[i] = self.map[i].map_or(0.0, |x| value(row[x]));
-        }
-        if let Some(Some(first)) = self.map.get(self.run.start).filter(|_| !self.run.is_empty()) {
-            kernel::gather(isa, &row[*first..], self.step, &mut to[self.run.clone()], on_the_way);
+        let value = |x: &Option<usize>| x.map_or(0.0, |x| on_the_way.map_or(row[x], |o| o.apply(row[x])));
+        to.iter_mut().zip(&self.before).for_each(|(to, x)| *to = value(x));
+        to[self.run.end..].iter_mut().zip(&self.after).for_each(|(to, x)| *to = value(x));
+        if !self.run.is_empty() {
+            kernel::gather(isa, &row[self.first..], self.step, &mut to[self.run.clone()], on_the_way);
         }
     }
 }

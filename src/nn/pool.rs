@@ -12,56 +12,55 @@ impl Pool {
     /// `len` floats of any content: the smallest spare buffer that fits without wasting half of it, else a new one.
     pub(crate) fn take(&self, len: usize) -> Buffer {
         let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |b: &Vec<f32>| b.capacity() >= len && b.capacity() / 2 <= len;
-        let best = spare.iter().enumerate().filter(|(_, b)| fits(b)).min_by_key(|(_, b)| b.capacity()).map(|(i, _)| i);
-        let mut data = match best {
-            Some(i) => spare.swap_remove(i),
-            None => Vec::new(),
-        };
-        if data.capacity() < len {
+        let fits = |b: &Vec<f32>| b.len() >= len && b.len() / 2 <= len;
+        let best = spare.iter().enumerate().filter(|(_, b)| fits(b)).min_by_key(|(_, b)| b.len()).map(|(i, _)| i);
+        let data = best.map(|i| spare.swap_remove(i)).unwrap_or_else(|| {
             // Nothing fits: what lies about is of another stage of the network. Let go of as much as is asked for.
             let mut freed = 0;
             while freed < len && !spare.is_empty() {
-                freed += spare.remove(0).capacity();
+                freed += spare.remove(0).len();
             }
-            data = vec![0.0; len];
-        }
-        data.resize(len, 0.0);
-        Buffer { data, pool: self.clone() }
+            vec![0.0; len]
+        });
+        Buffer { data, len, pool: self.clone() }
     }
 }
 
 /// Floats that go back to their pool when dropped.
 #[derive(Debug)]
 pub(crate) struct Buffer {
+    /// At least `len`, for it keeps what it was made with: to fill the rest anew each time would take longer than some layers.
     data: Vec<f32>,
+    len: usize,
     pool: Pool,
 }
 
 impl Buffer {
     /// The floats themselves, lost to the pool.
     pub(crate) fn into_vec(mut self) -> Vec<f32> {
-        std::mem::take(&mut self.data)
+        let mut data = std::mem::take(&mut self.data);
+        data.truncate(self.len);
+        data
     }
 }
 
 impl Deref for Buffer {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        &self.data
+        &self.data[..self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.data
+        &mut self.data[..self.len]
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         let data = std::mem::take(&mut self.data);
-        if data.capacity() > 0 {
+        if !data.is_empty() {
             self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(data);
         }
     }

@@ -239,12 +239,12 @@ impl Layout {
         SCRATCH.with_borrow_mut(|Scratch { weights, products }| {
             // Where the channels come in several turns, each block of tiles keeps its products from turn to turn.
             let kept = if self.turns.len() > 1 { tiles.len() } else { 1 };
-            products.resize(kept * blocks.len() * POSITIONS, Product::default());
+            products.resize((kept * blocks.len() * POSITIONS).max(products.len()), Product::default());
             for (turn, taps) in self.turns.iter().enumerate() {
                 let first = turn * self.at_hand;
                 let channels = (self.channels - first).min(self.at_hand);
                 let apart = channels * BLOCK + GAP;
-                weights.resize(blocks.len() * POSITIONS * apart, 0.0);
+                weights.resize((blocks.len() * POSITIONS * apart).max(weights.len()), 0.0);
                 for (block, to) in blocks.iter().zip(weights.chunks_exact_mut(POSITIONS * apart)) {
                     let given = &pass.weights[block.weights + 9 * first * block.len..][..9 * channels * block.len];
                     transform_weights(self.isa, given, block.len, to, apart);

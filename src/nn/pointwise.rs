@@ -1,0 +1,151 @@
+//! 1x1 convolutions: a matrix product of weights and pixels.
+//!
+//! Pixels are packed once, a stripe of the picture at a time, into panels as wide as a strip, `[channel][pixel]`, so that
+//! a panel is read front to back from the cache by every block of output channels, whichever thread computes it.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::conv2d::Options;
+use super::direct::{Input, Output, Packed};
+use super::kernel::{self, BLOCK, Isa, OnTheWay, STRIP, Strip, Sums, Taps, for_each_isa};
+use super::plan::TASKS;
+use super::watch::CancelToken;
+
+/// Floats of packed pixels in a stripe, for which the last-level cache should have room.
+const STRIPE: usize = 1024 * 1024;
+/// Panels packed by a task at least: neighbouring pixels of a channel are read together.
+const TOGETHER: usize = 8;
+
+/// Whether this is a 1x1 convolution that looks at every pixel, in one group.
+pub(super) fn is_one(packed: &Packed) -> bool {
+    let Options { stride, padding, upsample, groups, .. } = packed.options;
+    packed.shape[2..] == [1, 1] && (stride, padding, upsample, groups) == (1, 0, false, 1)
+}
+
+/// As [`Packed::run`], for what [`is_one`] accepts; calls `counted` with each image's blocks of channels and their sums.
+/// Returns `false` once cancelled.
+pub(super) fn run(
+    packed: &Packed,
+    isa: Isa,
+    input: &Input<'_>,
+    out: &Output<'_>,
+    mut counted: Option<impl FnMut(usize, Range<usize>, &[Sums])>,
+    cancel: &CancelToken,
+) -> bool {
+    let [images, channels, height, width] = input.shape;
+    let pixels = height * width;
+    let unit = isa.lanes() * isa.vectors(BLOCK);
+    let panel = channels * unit;
+    let mut taps = Taps::default();
+    (0..channels).for_each(|c| taps.push(c * unit));
+    let per_stripe = (STRIPE / panel).max(1) * unit;
+    let mut values = PACKED.take();
+    let mut whole = true;
+    for image in 0..images {
+        for first in (0..pixels).step_by(per_stripe) {
+            let stripe = first..(first + per_stripe).min(pixels);
+            let panels = stripe.len().div_ceil(unit);
+            values.resize((panels * panel).max(values.len()), 0.0);
+            values[..panels * panel].par_chunks_mut(TOGETHER * panel).enumerate().for_each(|(i, to)| {
+                let start = stripe.start + i * TOGETHER * unit;
+                for c in 0..channels {
+                    let plane = image * channels + c;
+                    let from = &input.data[plane * pixels..][start..stripe.end.min(start + TOGETHER * unit)];
+                    pack(isa, from, &mut to[c * unit..], unit, panel, input.on_the_way.map(|o| o[plane]));
+                }
+            });
+            let tasks = tasks(packed.passes[0].blocks.len(), panels);
+            let sums: Vec<_> = tasks
+                .par_iter()
+                .map(|(blocks, panels)| {
+                    let pixels = stripe.start + panels.start * unit..stripe.end.min(stripe.start + panels.end * unit);
+                    let values = &values[panels.start * panel..panels.end * panel];
+                    let go = !cancel.is_cancelled();
+                    go.then(|| product(packed, isa, values, unit, &taps, image, blocks.clone(), pixels, out))
+                })
+                .collect();
+            whole &= sums.iter().all(Option::is_some);
+            if let Some(counted) = &mut counted {
+                tasks.into_iter().zip(sums.iter().flatten()).for_each(|((b, _), s)| counted(image, b, s));
+            }
+        }
+    }
+    PACKED.set(values);
+    whole
+}
+
+/// Blocks of channels and panels for one task: all blocks, as long as there are panels enough.
+fn tasks(blocks: usize, panels: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let (tall, wide) = (panels.div_ceil(TASKS), blocks.div_ceil(TASKS.div_ceil(panels).min(blocks)));
+    let of =
+        move |p: usize| (0..blocks).step_by(wide).map(move |b| (b..(b + wide).min(blocks), p..(p + tall).min(panels)));
+    (0..panels).step_by(tall).flat_map(of).collect()
+}
+
+/// Multiplies panels, whose pixels are `pixels`, by some blocks of weights. Returns the channels' sums when they are counted.
+#[allow(clippy::too_many_arguments)]
+fn product(
+    packed: &Packed,
+    isa: Isa,
+    panels: &[f32],
+    unit: usize,
+    taps: &Taps,
+    image: usize,
+    blocks: Range<usize>,
+    pixels: Range<usize>,
+    out: &Output<'_>,
+) -> Vec<Sums> {
+    let pass = &packed.passes[0];
+    let blocks = &pass.blocks[blocks];
+    let range = packed.options.activation.range();
+    let mut sums = vec![[Sums::default(); BLOCK]; if out.counting { blocks.len() } else { 0 }];
+    let mut buffer = [0.0; BLOCK * STRIP];
+    for (panel, x) in panels.chunks_exact(packed.shape[1] * unit).zip(pixels.clone().step_by(unit)) {
+        let n = unit.min(pixels.end - x);
+        let vectors = n.div_ceil(isa.lanes());
+        for (b, block) in blocks.iter().enumerate() {
+            let bias = &packed.bias[block.first..][..block.len];
+            let strip =
+                Strip { input: panel, taps, weights: &pass.weights[block.weights..], block: block.len, vectors };
+            let place = out.place(image, block.first, x / out.size[1], x % out.size[1]);
+            if n == vectors * isa.lanes() && !out.counting {
+                // SAFETY: no other task has this image, these pixels and channels.
+                let end = unsafe { out.end(place, n, bias, range) };
+                strip.finish(isa, &end);
+                continue;
+            }
+            strip.accumulate(isa, false, &mut buffer);
+            for (c, bias) in bias.iter().enumerate() {
+                let place = place + c * out.size[0] * out.size[1];
+                // SAFETY: as above.
+                let row = unsafe { out.row(place, n) };
+                let sums = sums.get_mut(b).map(|s| &mut s[c]);
+                kernel::finish(isa, &buffer[c * STRIP..][..n], row, *bias, out.residual_row(place, n), range, sums);
+            }
+        }
+    }
+    blocks.iter().zip(&sums).flat_map(|(block, sums)| &sums[..block.len]).copied().collect()
+}
+
+thread_local! {
+    /// Packed pixels, kept by the thread that runs a network.
+    static PACKED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+for_each_isa!(
+    /// Deals the pixels of one channel out into panels that are `apart` floats from each other.
+    pack, pack_body(from: &[f32], to: &mut [f32], unit: usize, apart: usize, on_the_way: Option<OnTheWay>)
+);
+
+#[inline(always)]
+fn pack_body(from: &[f32], to: &mut [f32], unit: usize, apart: usize, on_the_way: Option<OnTheWay>) {
+    for (from, to) in from.chunks(unit).zip(to.chunks_mut(apart)) {
+        match on_the_way {
+            None => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+            Some(way) => to.iter_mut().zip(from).for_each(|(to, from)| *to = way.apply(*from)),
+        }
+    }
+}
