@@ -9,19 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Pool(Arc<Mutex<Vec<Vec<f32>>>>);
 
 impl Pool {
-    /// `len` floats of any content: the smallest spare buffer that fits without wasting half of it, else a new one.
+    /// `len` floats of any content: the smallest spare buffer that is large enough, else a new one in place of the largest
+    /// that is not. So there are never more buffers than a network holds at once, and after one pass none is new.
     pub(crate) fn take(&self, len: usize) -> Buffer {
         let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |b: &Vec<f32>| b.len() >= len && b.len() / 2 <= len;
-        let best = spare.iter().enumerate().filter(|(_, b)| fits(b)).min_by_key(|(_, b)| b.len()).map(|(i, _)| i);
-        let data = best.map(|i| spare.swap_remove(i)).unwrap_or_else(|| {
-            // Nothing fits: what lies about is of another stage of the network. Let go of as much as is asked for.
-            let mut freed = 0;
-            while freed < len && !spare.is_empty() {
-                freed += spare.remove(0).len();
-            }
+        // Ascending, so the first that is large enough is the smallest.
+        let at = spare.partition_point(|b| b.len() < len);
+        let data = if at < spare.len() {
+            spare.remove(at)
+        } else {
+            drop(spare.pop());
             vec![0.0; len]
-        });
+        };
         Buffer { data, len, pool: self.clone() }
     }
 }
@@ -61,7 +60,9 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let data = std::mem::take(&mut self.data);
         if !data.is_empty() {
-            self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(data);
+            let mut spare = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = spare.partition_point(|b| b.len() < data.len());
+            spare.insert(at, data);
         }
     }
 }

@@ -37,19 +37,16 @@ fn transform_input_body(
             }
         }
     }
+    // `[column][row]` halfway. Filled once per call: in the loop that alone would take a tenth of its time.
+    let (mut half, mut row) = ([[[0.0; LANES]; SEEN]; SEEN], [[0.0; LANES]; SEEN]);
     for t in (0..tiles).step_by(LANES) {
-        let mut half = [[[0.0; LANES]; SEEN]; SEEN];
-        for x in 0..SEEN {
-            let mut column = [[0.0; LANES]; SEEN];
-            for (column, parts) in column.iter_mut().zip(parts.iter()) {
-                column.copy_from_slice(&parts[x % TILE][t + x / TILE * dilation..][..LANES]);
-            }
-            for (half, v) in half.iter_mut().zip(seen(&column)) {
-                half[x] = v;
-            }
+        for (x, half) in half.iter_mut().enumerate() {
+            let at = |y: usize| lane(&parts[y][x % TILE][t + x / TILE * dilation..]);
+            seen([at(0), at(1), at(2), at(3), at(4), at(5)], half);
         }
-        for (y, row) in half.iter().enumerate() {
-            for (x, v) in seen(row).iter().enumerate() {
+        for y in 0..SEEN {
+            seen([&half[0][y], &half[1][y], &half[2][y], &half[3][y], &half[4][y], &half[5][y]], &mut row);
+            for (x, v) in row.iter().enumerate() {
                 let to = &mut to[(y * SEEN + x) * stride + t..];
                 match room - t {
                     LANES.. => to[..LANES].copy_from_slice(v),
@@ -81,10 +78,16 @@ fn weave<const D: usize>([a, b, c, d]: &[Lane; TILE], line: &mut [f32]) {
     }
 }
 
+/// The first values of a slice that has enough of them.
+#[inline(always)]
+fn lane(values: &[f32]) -> &Lane {
+    const NONE: &Lane = &[0.0; LANES];
+    values.first_chunk().unwrap_or(NONE)
+}
+
 /// `B^T d`: six inputs along one side.
 #[inline(always)]
-fn seen(d: &[Lane; SEEN]) -> [Lane; SEEN] {
-    let mut v = [[0.0; LANES]; SEEN];
+fn seen(d: [&Lane; SEEN], v: &mut [Lane; SEEN]) {
     for i in 0..LANES {
         let even = d[4][i] - 4.0 * d[2][i];
         let odd = d[3][i] - 4.0 * d[1][i];
@@ -97,7 +100,6 @@ fn seen(d: &[Lane; SEEN]) -> [Lane; SEEN] {
         v[4][i] = near - far;
         v[5][i] = 4.0 * d[1][i] - 5.0 * d[3][i] + d[5][i];
     }
-    v
 }
 
 for_each_isa!(
@@ -166,19 +168,14 @@ fn transform_back_body(
     dilation: usize,
     rows: &mut [[f32; TILE * STRIP]; TILE],
 ) {
+    let (mut half, mut outputs) = ([[[0.0; LANES]; TILE]; SEEN], [[0.0; LANES]; TILE]);
     for t in (0..tiles).step_by(LANES) {
-        let mut half = [[[0.0; LANES]; SEEN]; TILE];
-        for x in 0..SEEN {
-            let mut column = [[0.0; LANES]; SEEN];
-            for (y, column) in column.iter_mut().enumerate() {
-                column.copy_from_slice(&products[y * SEEN + x].values[c * STRIP + t..][..LANES]);
-            }
-            for (half, v) in half.iter_mut().zip(back(&column)) {
-                half[x] = v;
-            }
+        for (x, half) in half.iter_mut().enumerate() {
+            let at = |y: usize| lane(&products[y * SEEN + x].values[c * STRIP + t..]);
+            back([at(0), at(1), at(2), at(3), at(4), at(5)], half);
         }
-        for (half, row) in half.iter().zip(rows.iter_mut()) {
-            let outputs = back(half);
+        for (y, row) in rows.iter_mut().enumerate() {
+            back([&half[0][y], &half[1][y], &half[2][y], &half[3][y], &half[4][y], &half[5][y]], &mut outputs);
             match dilation {
                 1 => weave::<1>(&outputs, &mut row[t * TILE..]),
                 2 => weave::<2>(&outputs, &mut row[t * TILE..]),
@@ -198,8 +195,7 @@ fn transform_back_body(
 
 /// `A^T m`: four outputs along one side.
 #[inline(always)]
-fn back(m: &[Lane; SEEN]) -> [Lane; TILE] {
-    let mut y = [[0.0; LANES]; TILE];
+fn back(m: [&Lane; SEEN], y: &mut [Lane; TILE]) {
     for i in 0..LANES {
         let (near, near_odd) = (m[1][i] + m[2][i], m[1][i] - m[2][i]);
         let (far, far_odd) = (m[3][i] + m[4][i], m[3][i] - m[4][i]);
@@ -208,5 +204,4 @@ fn back(m: &[Lane; SEEN]) -> [Lane; TILE] {
         y[2][i] = near + 4.0 * far;
         y[3][i] = near_odd + 8.0 * far_odd + m[5][i];
     }
-    y
 }
