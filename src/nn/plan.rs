@@ -141,6 +141,17 @@ impl Columns {
     }
 }
 
+/// The first `len` of `values`, grown where needed, that begin with a line of the cache: a vector that lies across two
+/// lines takes two loads.
+pub(super) fn aligned(values: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    const LINE: usize = 64;
+    if values.len() < len + LINE / size_of::<f32>() {
+        values.resize(len + LINE / size_of::<f32>(), 0.0);
+    }
+    let first = values.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
+    &mut values[first..first + len]
+}
+
 /// The strips that `n` pixels are computed in, as `(first pixel, vectors)`, of nearly equal width.
 pub(super) fn strips(n: usize, lanes: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let vectors = n.div_ceil(lanes);

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::conv2d::Options;
 use super::direct::{Input, Output, Packed};
 use super::kernel::{self, BLOCK, Isa, OnTheWay, STRIP, Strip, Sums, Taps, for_each_isa};
-use super::plan::TASKS;
+use super::plan::{TASKS, aligned};
 use super::watch::CancelToken;
 
 /// Floats of packed pixels in a stripe, for which the last-level cache should have room.
@@ -48,8 +48,8 @@ pub(super) fn run(
         for first in (0..pixels).step_by(per_stripe) {
             let stripe = first..(first + per_stripe).min(pixels);
             let panels = stripe.len().div_ceil(unit);
-            values.resize((panels * panel).max(values.len()), 0.0);
-            values[..panels * panel].par_chunks_mut(TOGETHER * panel).enumerate().for_each(|(i, to)| {
+            let values = aligned(&mut values, panels * panel);
+            values.par_chunks_mut(TOGETHER * panel).enumerate().for_each(|(i, to)| {
                 let start = stripe.start + i * TOGETHER * unit;
                 for c in 0..channels {
                     let plane = image * channels + c;

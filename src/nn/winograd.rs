@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::conv2d::Options;
 use super::direct::{Block, Input, Output, Packed};
 use super::kernel::{self, BLOCK, Isa, STRIP, Strip, Sums, Taps};
-use super::plan::{Columns, TASKS};
+use super::plan::{Columns, TASKS, aligned};
 use super::watch::CancelToken;
 use transforms::{transform_back, transform_input, transform_weights};
 
@@ -93,8 +93,8 @@ pub(super) fn run(
     for image in 0..input.shape[0] {
         for stripe in blocks.chunks((STRIPE / layout.block).max(1)) {
             let len = stripe.len() * layout.block;
-            values.resize(len.max(values.len()), 0.0);
-            values[..len].par_chunks_exact_mut(layout.chunk).enumerate().for_each(|(i, to)| {
+            let values = aligned(&mut values, len);
+            values.par_chunks_exact_mut(layout.chunk).enumerate().for_each(|(i, to)| {
                 let per_block = layout.block / layout.chunk;
                 if !cancel.is_cancelled() {
                     layout.gather(packed, input, image, &stripe[i / per_block], i % per_block * CHANNELS, to);
