@@ -475,7 +475,7 @@ fn the_largest_pickle_takes_bounded_memory() {
         let (result, took) = read_counting(file.path());
         assert!(refusal(result).contains("values"));
         println!("{code:?}: {} MB", took >> 20);
-        assert!(took <= 500 << 20, "{took}");
+        assert!(took <= 350 << 20, "{took}");
     }
 }
 

@@ -117,11 +117,16 @@ impl<'a> Storage<'a> {
         }
     }
 
-    /// How many bytes it should have.
-    pub(super) fn bytes(&self) -> Reason<usize> {
-        let len = usize::try_from(self.len).ok();
-        let len = len.and_then(|len| len.checked_mul(self.element_size().ok()?));
-        len.ok_or_else(|| format!("a storage of {} numbers cannot be", self.len))
+    /// Whether `bytes` are as many as it should have.
+    pub(super) fn check(&self, bytes: &[u8]) -> Reason<()> {
+        let size = self.element_size()?;
+        let told = usize::try_from(self.len).ok().and_then(|len| len.checked_mul(size));
+        let told = told.ok_or_else(|| format!("a storage of {} numbers cannot be", self.len))?;
+        if told > bytes.len() {
+            let key = String::from_utf8_lossy(self.key);
+            return Err(format!("its storage {key:?} is cut short: {} of {told} bytes are there", bytes.len()));
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 /// Why a file cannot be read, to follow "FILE is not a readable checkpoint: ".
 pub(super) type Reason<T> = Result<T, String>;
 
-/// Values and references a pickle may have: far more than checkpoints do, and all of them take 300 MB at most.
+/// Values and references a pickle may have: far more than checkpoints do, and all of them take 350 MB at most.
 const MAX_VALUES: usize = 4_000_000;
 
 /// Modules whose functions reach out of the program. They have no business in a checkpoint.

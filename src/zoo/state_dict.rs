@@ -1,6 +1,7 @@
 //! The tensors' names: found inside the wrappers that training scripts save around them, and freed of prefixes.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use candle_core::Tensor;
 
@@ -50,7 +51,7 @@ pub(super) fn tensors(saved: &Saved<'_>, file: usize) -> Reason<HashMap<String, 
     let (root, lightning) = walk.unwrap()?;
     walk.collect(root, &mut String::new(), 0)?;
     let mut spare = walk.spare;
-    let mut known = HashMap::new();
+    let (mut storages, mut known) = (HashMap::new(), HashMap::new());
     let mut tensors = HashMap::new();
     for (name, value) in walk.found {
         let wrong = |reason: String| format!("tensor {name:?}: {reason}");
@@ -60,7 +61,11 @@ pub(super) fn tensors(saved: &Saved<'_>, file: usize) -> Reason<HashMap<String, 
         let tensor = match known.get(&identity) {
             Some(tensor) => Tensor::clone(tensor),
             None => {
-                let bytes = saved.storages.get(&layout.storage).map_err(wrong)?;
+                let bytes = match storages.entry(layout.storage.key) {
+                    Entry::Occupied(bytes) => *bytes.get(),
+                    Entry::Vacant(place) => *place.insert(saved.storages.get(layout.storage.key).map_err(wrong)?),
+                };
+                layout.storage.check(bytes).map_err(wrong)?;
                 let cost = layout.cost().map_err(wrong)?;
                 spare = spare.checked_sub(cost).ok_or_else(|| wrong("it is far larger than the file".into()))?;
                 let tensor = layout.gather(bytes).map_err(wrong)?;
