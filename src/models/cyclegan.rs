@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use candle_core::{DType, Tensor};
 use candle_nn::{Init, VarBuilder};
 
-use crate::nn::{
-    Activation, Conv2d, EPS, Error, Features, Norm, Options, Padding, Pass, Pool, Result, Statistics, Watch,
-};
+use super::batch_norm;
+use super::tally::Tally;
+use crate::nn::{Activation, Conv2d, Error, Features, Norm, Options, Padding, Pass, Pool, Result, Statistics, Watch};
 
 /// How a generator normalises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,22 +192,15 @@ impl Builder<'_> {
         let mut weight = vb.get(&shape[..], "weight")?;
         let mut bias = if self.config.bias { Some(vb.get(outs, "bias")?) } else { None };
         let mut options = options;
-        let row = |name: &str, init: f64| norm.get_with_hints(outs, name, Init::Const(init));
-        let numbers = |t: Tensor| t.to_dtype(DType::F32)?.to_vec1::<f32>();
+        let numbers = |name: &str, init: f64| {
+            norm.get_with_hints(outs, name, Init::Const(init))?.to_dtype(DType::F32)?.to_vec1::<f32>()
+        };
         let norm = match self.config.normalisation {
             Normalisation::Instance => Some([vec![1.0; outs], vec![0.0; outs]]),
-            Normalisation::InstanceAffine => Some([numbers(row("weight", 1.0)?)?, numbers(row("bias", 0.0)?)?]),
+            Normalisation::InstanceAffine => Some([numbers("weight", 1.0)?, numbers("bias", 0.0)?]),
             Normalisation::Batch => {
-                let row = |name: &str, init: f64| row(name, init)?.to_dtype(DType::F64);
-                let scale = (row("weight", 1.0)? / (row("running_var", 1.0)? + EPS)?.sqrt()?)?;
-                let mut mean = row("running_mean", 0.0)?;
-                if let Some(bias) = bias {
-                    mean = (mean - bias.to_dtype(DType::F64)?)?;
-                }
-                let dtype = weight.dtype();
-                bias = Some((row("bias", 0.0)? - (mean * &scale)?)?.to_dtype(dtype)?);
-                let along = if transposed { [1, outs, 1, 1] } else { [outs, 1, 1, 1] };
-                weight = weight.broadcast_mul(&scale.to_dtype(dtype)?.reshape(&along[..])?)?;
+                let [folded, shift] = batch_norm::fold(&weight, bias.as_ref(), usize::from(transposed), &norm)?;
+                (weight, bias) = (folded, Some(shift));
                 options.activation = if relu { Activation::Relu } else { Activation::None };
                 None
             }
@@ -340,17 +333,21 @@ impl ResnetGenerator {
     ///
     /// # Errors
     /// [`Error::Shape`] for a picture too small.
-    pub fn flops(&self, mut shape: [usize; 4]) -> Result<f64> {
-        let down = self.down.iter().flat_map(|d| [Some(&d.layer.conv), d.blur.as_ref()]).flatten();
-        let down = [&self.first.conv].into_iter().chain(down).chain(self.blocks.iter().flatten().map(|l| &l.conv));
-        let up = self.up.iter().map(|l| (&l.conv, if self.config.antialias[1] { 2 } else { 1 }));
-        let mut total = 0.0;
-        for (conv, scale) in down.map(|c| (c, 1)).chain(up).chain([(&self.last, 1)]) {
-            shape = [shape[0], shape[1], shape[2] * scale, shape[3] * scale];
-            let [h, w] = conv.output_size(shape)?;
-            total += conv.flops(shape);
-            shape = [shape[0], conv.out_channels(), h, w];
+    pub fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+        let mut tally = Tally::new(shape);
+        tally.conv(&self.first.conv)?;
+        for Down { layer, blur } in &self.down {
+            [Some(&layer.conv), blur.as_ref()].into_iter().flatten().try_for_each(|conv| tally.conv(conv))?;
         }
-        Ok(total)
+        self.blocks.iter().flatten().try_for_each(|layer| tally.conv(&layer.conv))?;
+        for layer in &self.up {
+            if self.config.antialias[1] {
+                let [_, _, height, width] = &mut tally.shape;
+                (*height, *width) = (2 * *height, 2 * *width);
+            }
+            tally.conv(&layer.conv)?;
+        }
+        tally.conv(&self.last)?;
+        Ok(tally.flops)
     }
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use candle_core::{DType, Result as CandleResult, Tensor};
 use candle_nn::{Init, VarBuilder};
 
+use super::tally::Tally;
 use crate::nn::{Conv2d, Error, Features, Norm, Options, Padding, Pass, Pool, Result, Statistics, Watch};
 
 /// The sizes that a checkpoint decides.
@@ -195,14 +196,10 @@ impl TransformerNet {
     ///
     /// # Errors
     /// [`Error::Shape`] for a picture too small.
-    pub fn flops(&self, mut shape: [usize; 4]) -> Result<f64> {
-        let mut total = 0.0;
-        let convs = self.down.iter().chain(self.residuals.iter().flatten()).chain(&self.up).map(|l| &l.conv);
-        for conv in convs.chain([&self.last]) {
-            let [h, w] = conv.output_size(shape)?;
-            total += conv.flops(shape);
-            shape = [shape[0], conv.out_channels(), h, w];
-        }
-        Ok(total)
+    pub fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+        let mut tally = Tally::new(shape);
+        let layers = self.down.iter().chain(self.residuals.iter().flatten()).chain(&self.up);
+        layers.map(|layer| &layer.conv).chain([&self.last]).try_for_each(|conv| tally.conv(conv))?;
+        Ok(tally.flops)
     }
 }

@@ -56,22 +56,13 @@ pub const ARCHITECTURES: &[&str] = &{
 pub fn forward(arch: &str, weights: &Path, input: &Path) -> Result<Tensors, TaskError> {
     let unknown = || TaskError::UnknownNet { net: arch.to_owned(), known: ARCHITECTURES.join(", ") };
     let (_, run) = RUNS.iter().find(|(name, _)| *name == arch).ok_or_else(unknown)?;
-    let tensors = bare(zoo::read_tensors(weights)?);
+    let tensors = zoo::read_tensors(weights)?;
     let x = zoo::read_tensors(input)?.remove("input").ok_or_else(|| TaskError::Tensors {
         name: input.display().to_string(),
         reason: "it holds no tensor called \"input\"".to_owned(),
     })?;
     let outputs = run(tensors, &x.to_dtype(DType::F32)?)?;
     Ok(outputs.into_iter().map(|(name, t)| (name.to_owned(), t)).collect())
-}
-
-/// Without the prefix that PyTorch's `DataParallel` puts before every name.
-fn bare(tensors: Tensors) -> Tensors {
-    const PREFIX: &str = "module.";
-    if !tensors.keys().all(|name| name.starts_with(PREFIX)) {
-        return tensors;
-    }
-    tensors.into_iter().map(|(name, t)| (name[PREFIX.len()..].to_owned(), t)).collect()
 }
 
 fn builder(tensors: Tensors) -> VarBuilder<'static> {

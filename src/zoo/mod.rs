@@ -1,8 +1,12 @@
 //! Which weights exist, their cards, and how they are read. A model is one folder in `assets/models`: release builds
 //! carry its card and weights inside the program, debug builds read the weights from the source tree.
 
+mod archive;
 mod card;
 mod checkpoint;
+mod layout;
+mod pickle;
+mod state_dict;
 
 use std::borrow::Cow;
 use std::path::PathBuf;

@@ -1,7 +1,6 @@
 //! The ResNet generator against its authors' outputs, and our kernels against double precision.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
@@ -23,19 +22,6 @@ fn oracles() -> Option<PathBuf> {
     }
     eprintln!("SKIPPED: no reference outputs at {}; set LUCIDA_SHARED", folder.display());
     None
-}
-
-/// The tensors of an oracle. torch ends its archives with a record for large files, which zip 9.4 takes for a part of the
-/// list of files when the first of them has a name of thirty letters, as CUT's has: so that record is left out.
-fn checkpoint(path: &Path) -> Tensors {
-    let mut bytes = std::fs::read(path).unwrap();
-    let record = bytes.windows(4).rposition(|w| w == b"PK\x06\x06").filter(|at| bytes.len() == at + 56 + 20 + 22);
-    if let Some(at) = record {
-        bytes.drain(at..at + 56 + 20);
-    }
-    let mut copy = tempfile::NamedTempFile::new().unwrap();
-    copy.write_all(&bytes).unwrap();
-    lucida::zoo::read_tensors(copy.path()).unwrap()
 }
 
 fn generator(config: Config, tensors: &Tensors, dtype: DType) -> ResnetGenerator {
@@ -60,7 +46,7 @@ fn agrees_with_its_authors() {
         ("cut_resnet9_antialias", Config { antialias: [true; 2], ..plain }),
     ];
     for (name, expected) in cases {
-        let tensors = checkpoint(&folder.join(format!("{name}.pth")));
+        let tensors = lucida::zoo::read_tensors(&folder.join(format!("{name}.pth"))).unwrap();
         let io = lucida::zoo::read_tensors(&folder.join(format!("{name}.io.safetensors"))).unwrap();
         let config = Config::from_tensors(&tensors).unwrap();
         assert_eq!(config, expected, "{name}");

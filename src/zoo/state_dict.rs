@@ -1,0 +1,251 @@
+//! The tensors' names: found inside the wrappers that training scripts save around them, and freed of prefixes.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use candle_core::Tensor;
+
+use super::archive::Saved;
+use super::layout::Layout;
+use super::pickle::{Pickle, Reason, Value};
+
+/// What scripts call the weights beside epochs and optimizers, those to be preferred first: averaged weights (`ema`), as
+/// in BasicSR, are the ones its results are made with.
+const WRAPPERS: [&str; 13] = [
+    "params_ema",
+    "model_ema",
+    "state_dict_ema",
+    "params",
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "module",
+    "weights",
+    "state",
+];
+
+/// How many wrappers may stand around the weights.
+const MAX_WRAPPERS: usize = 8;
+/// How many modules may stand in one another.
+const MAX_DEPTH: usize = 100;
+/// How many objects are looked at.
+const MAX_STEPS: usize = 5_000_000;
+/// The bytes of a name.
+const MAX_NAME: usize = 1024;
+
+/// What a tensor costs in memory beside its name and values.
+const ENTRY: usize = 128;
+
+/// All tensors that were saved, by name. They take at most four times `file` bytes (and a little), so that no small file
+/// can ask for much.
+pub(super) fn tensors(saved: &Saved<'_>, file: usize) -> Reason<HashMap<String, Tensor>> {
+    let mut walk = Walk {
+        pickle: &saved.pickle,
+        steps: 0,
+        spare: file.saturating_mul(4).saturating_add(1 << 20),
+        found: Vec::new(),
+    };
+    let (root, lightning) = walk.unwrap()?;
+    walk.collect(root, &mut String::new(), 0)?;
+    let mut spare = walk.spare;
+    let (mut storages, mut known) = (HashMap::new(), HashMap::new());
+    let mut tensors = HashMap::new();
+    for (name, value) in walk.found {
+        let wrong = |reason: String| format!("tensor {name:?}: {reason}");
+        let Some(layout) = Layout::of(&saved.pickle, value) else { continue };
+        let layout = layout.map_err(wrong)?;
+        let identity = layout.identity();
+        let tensor = match known.get(&identity) {
+            Some(tensor) => Tensor::clone(tensor),
+            None => {
+                let bytes = match storages.entry(layout.storage.key) {
+                    Entry::Occupied(bytes) => *bytes.get(),
+                    Entry::Vacant(place) => *place.insert(saved.storages.get(layout.storage.key).map_err(wrong)?),
+                };
+                layout.storage.check(bytes).map_err(wrong)?;
+                let cost = layout.cost().map_err(wrong)?;
+                spare = spare.checked_sub(cost).ok_or_else(|| wrong("it is far larger than the file".into()))?;
+                let tensor = layout.gather(bytes).map_err(wrong)?;
+                known.insert(identity, tensor.clone());
+                tensor
+            }
+        };
+        tensors.insert(name, tensor);
+    }
+    Ok(bare(tensors, lightning))
+}
+
+/// Without the prefixes that wrapping modules put before every name: `module.` (`DataParallel`), `_orig_mod.`
+/// (`torch.compile`) and, where a Lightning module or the like holds the network, `model.`. A generator of CycleGAN and
+/// its kin names all its layers `model.`, and a number or `model.` again comes after: that is its own.
+pub(super) fn bare(mut tensors: HashMap<String, Tensor>, lightning: bool) -> HashMap<String, Tensor> {
+    let mut may_be_wrapped = true;
+    loop {
+        if tensors.keys().any(|name| name.starts_with("module.")) {
+            tensors.remove("n_averaged"); // what `torch.optim.swa_utils.AveragedModel` counts
+        }
+        let everywhere = |prefix: &str| !tensors.is_empty() && tensors.keys().all(|name| name.starts_with(prefix));
+        let own = |rest: &str| rest.starts_with("model.") || rest.starts_with(|c: char| c.is_ascii_digit());
+        let prefix = if let Some(prefix) = ["module.", "_orig_mod."].into_iter().find(|prefix| everywhere(prefix)) {
+            prefix
+        } else if may_be_wrapped
+            && everywhere("model.")
+            && (lightning || !tensors.keys().any(|name| name.strip_prefix("model.").is_some_and(own)))
+        {
+            may_be_wrapped = false;
+            "model."
+        } else {
+            return tensors;
+        };
+        let short = |(name, t): (String, Tensor)| (name.strip_prefix(prefix).unwrap_or(&name).to_owned(), t);
+        tensors = tensors.into_iter().map(short).collect();
+    }
+}
+
+/// A walk over what a pickle holds.
+struct Walk<'p, 'a> {
+    pickle: &'p Pickle<'a>,
+    steps: usize,
+    /// Bytes that may yet be taken.
+    spare: usize,
+    found: Vec<(String, Value<'a>)>,
+}
+
+/// A module's attributes that matter, or a dict.
+enum Parts<'p, 'a> {
+    Module { tensors: [Option<Value<'a>>; 2], modules: Option<Value<'a>> },
+    Dict(&'p [(Value<'a>, Value<'a>)]),
+}
+
+impl<'p, 'a> Walk<'p, 'a> {
+    fn step(&mut self, depth: usize) -> Reason<()> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS || depth > MAX_DEPTH {
+            return Err("its objects stand in one another without end".into());
+        }
+        Ok(())
+    }
+
+    /// `None` for what holds no weights: numbers, lists, optimizers.
+    fn parts(&self, value: Value<'a>) -> Option<Parts<'p, 'a>> {
+        let pickle = self.pickle;
+        if let Some(call) = pickle.call(value) {
+            // Attributes, or those and the ones in slots
+            let state = pickle.list(call.state).and_then(|pair| pair.first().copied()).unwrap_or(call.state);
+            let [parameters, buffers, modules] =
+                ["_parameters", "_buffers", "_modules"].map(|key| pickle.get(state, key));
+            if parameters.is_some() || modules.is_some() {
+                return Some(Parts::Module { tensors: [parameters, buffers], modules });
+            }
+        }
+        let items = pickle.items(value)?;
+        let optimizer = pickle.get(value, "param_groups").is_some();
+        if optimizer { None } else { Some(Parts::Dict(items)) }
+    }
+
+    fn is_tensor(&self, value: Value<'a>) -> bool {
+        Layout::of(self.pickle, value).is_some()
+    }
+
+    /// Whether there is a tensor somewhere in `value`.
+    fn holds(&mut self, value: Value<'a>, depth: usize) -> Reason<bool> {
+        self.step(depth)?;
+        let items: Vec<&'p [_]> = match self.parts(value) {
+            None => return Ok(false),
+            Some(Parts::Dict(items)) => vec![items],
+            Some(Parts::Module { tensors: [a, b], modules }) => {
+                [a, b, modules].into_iter().flatten().filter_map(|dict| self.pickle.items(dict)).collect()
+            }
+        };
+        for (key, value) in items.into_iter().flatten() {
+            self.step(depth)?;
+            if matches!(key, Value::Text(_)) && (self.is_tensor(*value) || self.holds(*value, depth + 1)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Finds the state dict or the module, and whether PyTorch Lightning saved it.
+    fn unwrap(&mut self) -> Reason<(Value<'a>, bool)> {
+        let pickle = self.pickle;
+        let (mut at, mut lightning) = (pickle.root, false);
+        for _ in 0..MAX_WRAPPERS {
+            let Some(Parts::Dict(items)) = self.parts(at) else { break };
+            lightning |= pickle.get(at, "pytorch-lightning_version").is_some();
+            let mut inner = None;
+            for wrapper in WRAPPERS {
+                let Some(value) = pickle.get(at, wrapper) else { continue };
+                if !self.is_tensor(value) && self.holds(value, 0)? {
+                    inner = Some(value);
+                    break;
+                }
+            }
+            if inner.is_none() {
+                if items.iter().any(|(_, value)| self.is_tensor(*value)) {
+                    break;
+                }
+                let mut holding = Vec::new();
+                for (key, value) in items {
+                    if matches!(key, Value::Text(_)) && self.holds(*value, 0)? {
+                        holding.push(*value);
+                    }
+                }
+                if let [one] = holding[..] {
+                    inner = Some(one);
+                }
+            }
+            match inner {
+                Some(inner) => at = inner,
+                None => break,
+            }
+        }
+        Ok((at, lightning))
+    }
+
+    /// Finds all tensors in `value`, whose name is `prefix`.
+    fn collect(&mut self, value: Value<'a>, prefix: &mut String, depth: usize) -> Reason<()> {
+        self.step(depth)?;
+        match self.parts(value) {
+            None => {}
+            Some(Parts::Dict(items)) => {
+                for (key, value) in items {
+                    self.item(*key, *value, prefix, depth)?;
+                }
+            }
+            Some(Parts::Module { tensors, modules }) => {
+                let dicts = tensors.into_iter().flatten().chain(modules).filter_map(|dict| self.pickle.items(dict));
+                for (key, value) in dicts.collect::<Vec<_>>().into_iter().flatten() {
+                    self.item(*key, *value, prefix, depth)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, key: Value<'a>, value: Value<'a>, prefix: &mut String, depth: usize) -> Reason<()> {
+        self.step(depth)?;
+        let Value::Text(key) = key else { return Ok(()) };
+        let (outer, is_tensor) = (prefix.len(), self.is_tensor(value));
+        if !is_tensor && self.parts(value).is_none() {
+            return Ok(());
+        }
+        if outer + key.len() > MAX_NAME {
+            return Err("one of its tensors has a name without end".into());
+        }
+        prefix.push_str(&String::from_utf8_lossy(key));
+        if is_tensor {
+            let cost = ENTRY + prefix.len();
+            self.spare = self.spare.checked_sub(cost).ok_or("the names of its tensors are far longer than the file")?;
+            self.found.push((prefix.clone(), value));
+        } else {
+            prefix.push('.');
+            self.collect(value, prefix, depth + 1)?;
+        }
+        prefix.truncate(outer);
+        Ok(())
+    }
+}
