@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Device, Storage, Tensor};
 
-use super::direct::{Input, Moments, Packed};
 use super::kernel::Isa;
+use super::packed::{Input, Moments, Packed};
 use super::watch::Watch;
 use super::{Error, Result, transpose};
 

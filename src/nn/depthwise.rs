@@ -10,8 +10,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv2d::Options;
-use super::direct::{Input, Output, Packed};
 use super::kernel::{self, BLOCK, Isa, STRIP, Strip, Sums, Taps};
+use super::packed::{Input, Output, Packed};
 use super::plan::{Columns, TASKS};
 use super::watch::CancelToken;
 

@@ -7,9 +7,9 @@ use candle_core::{Storage, Tensor};
 use rayon::prelude::*;
 
 use super::conv2d::{Conv2d, on_cpu};
-use super::direct::Input;
 use super::instance_norm::{ChannelStatistics, Norm, Statistics, apply};
 use super::kernel::OnTheWay;
+use super::packed::Input;
 use super::pool::{Buffer, Pool};
 use super::watch::Watch;
 use super::{Error, Result, resample};

@@ -8,8 +8,8 @@ use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::conv2d::{on_cpu, with_slice};
-use super::direct::Moments;
 use super::kernel::{self, Isa, OnTheWay, Sums};
+use super::packed::Moments;
 use super::watch::Watch;
 use super::{Error, Result};
 

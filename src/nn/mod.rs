@@ -7,6 +7,7 @@ mod direct;
 mod features;
 mod instance_norm;
 mod kernel;
+mod packed;
 mod plan;
 mod pointwise;
 mod pool;

@@ -1,8 +1,8 @@
 //! How a layer is cut into tiles, and where the columns of a tile's gathered rows come from.
 
 use super::conv2d::Options;
-use super::direct::Packed;
 use super::kernel::{self, Isa, OnTheWay};
+use super::packed::Packed;
 
 /// Floats of gathered input a task may hold: half of a usual second-level cache.
 const SCRATCH: usize = 112 * 1024;

@@ -9,8 +9,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv2d::Options;
-use super::direct::{Input, Output, Packed};
 use super::kernel::{self, BLOCK, Isa, OnTheWay, STRIP, Strip, Sums, Taps, for_each_isa};
+use super::packed::{Input, Output, Packed};
 use super::plan::{TASKS, aligned};
 use super::watch::CancelToken;
 

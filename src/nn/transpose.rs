@@ -7,8 +7,8 @@
 use candle_core::Tensor;
 
 use super::conv2d::{Body, Conv2d, Options, Padding, on_cpu};
-use super::direct::{Packed, Pass};
 use super::kernel::Isa;
+use super::packed::{Packed, Pass};
 use super::{Error, Result};
 
 impl Conv2d {

@@ -15,8 +15,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv2d::Options;
-use super::direct::{Block, Input, Output, Packed};
 use super::kernel::{self, BLOCK, Isa, STRIP, Strip, Sums, Taps};
+use super::packed::{Block, Input, Output, Packed};
 use super::plan::{Columns, TASKS, aligned};
 use super::watch::CancelToken;
 use transforms::{transform_back, transform_input, transform_weights};

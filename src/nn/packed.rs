@@ -1,0 +1,254 @@
+//! A convolution's weights laid out for the kernels, and the choice of the method that computes it.
+
+use std::ops::Range;
+
+use super::conv2d::{Options, Padding};
+use super::kernel::{BLOCK, End, Isa, OnTheWay, Sums};
+use super::watch::CancelToken;
+use super::{depthwise, direct, pointwise, tapwise, winograd};
+
+/// A convolution's input: `[batch, channels, height, width]`, and what each value goes through when it is read.
+pub(crate) struct Input<'a> {
+    pub data: &'a [f32],
+    pub shape: [usize; 4],
+    /// One per batch and channel.
+    pub on_the_way: Option<&'a [OnTheWay]>,
+}
+
+/// Weights laid out for the kernels, with everything about the layer that does not depend on its input.
+#[derive(Debug)]
+pub(super) struct Packed {
+    /// `[out, in / groups, kernel height, kernel width]` as given.
+    pub shape: [usize; 4],
+    pub options: Options,
+    pub(super) bias: Vec<f32>,
+    pub(super) phased: bool,
+    pub(super) passes: Vec<Pass>,
+}
+
+/// One kernel over the gathered rows: the whole of an ordinary convolution, or one output phase of an upsampling or
+/// transposed one.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// Row and column of each tap in padded input pixels.
+    pub(super) taps: Vec<[usize; 2]>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) weights: Vec<f32>,
+}
+
+/// Neighbouring output channels computed together; `weights` is where their `[in][tap][len]` begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block {
+    pub(super) group: usize,
+    pub(super) first: usize,
+    pub(super) len: usize,
+    pub(super) weights: usize,
+}
+
+impl Packed {
+    /// `weight` is `[out, in / groups, kernel height, kernel width]`; `bias` is empty or `[out]`.
+    pub fn new(weight: &[f32], shape: [usize; 4], bias: &[f32], options: Options) -> Packed {
+        let [out, _, kh, kw] = shape;
+        let phased = options.upsample && [kh, kw, options.padding, options.stride, options.dilation] == [3, 3, 1, 1, 1];
+        let passes = if phased {
+            [[0, 0], [0, 1], [1, 0], [1, 1]].map(|phase| Pass::of_phase(phase, weight, shape, options)).into()
+        } else {
+            let taps = (0..kh).flat_map(|y| (0..kw).map(move |x| [y * options.dilation, x * options.dilation]));
+            let taps: Vec<_> = taps.collect();
+            let ordered;
+            let weight = if tapwise::takes(shape, options) {
+                let of = |kernels: &[f32]| -> Vec<f32> {
+                    (0..taps.len()).flat_map(|t| kernels.iter().skip(t).step_by(taps.len()).copied()).collect()
+                };
+                ordered = weight.chunks_exact(shape[1] * taps.len()).flat_map(of).collect::<Vec<_>>();
+                &ordered
+            } else {
+                weight
+            };
+            vec![Pass::new(taps, weight, shape, options)]
+        };
+        let bias = if bias.is_empty() { vec![0.0; out] } else { bias.to_vec() };
+        Packed { shape, options, bias, phased, passes }
+    }
+
+    /// Computes `out`, `[batch, out, height, width]` for `size` = `[height, width]`. With `sums` (empty before) each batch
+    /// and channel's output is summed up on the way. Returns `false`, and `out` unfinished, once cancelled.
+    #[allow(clippy::too_many_arguments)]
+    pub fn run(
+        &self,
+        isa: Isa,
+        input: &Input<'_>,
+        out: &mut [f32],
+        size: [usize; 2],
+        residual: Option<&[f32]>,
+        sums: Option<&mut Vec<Moments>>,
+        cancel: &CancelToken,
+    ) -> bool {
+        let batch = input.shape[0];
+        assert_eq!(out.len(), batch * self.shape[0] * size[0] * size[1]);
+        assert!(residual.is_none_or(|r| r.len() == out.len()));
+        let (data, len) = (out.as_mut_ptr(), out.len());
+        let out = Output { data, len, channels: self.shape[0], size, residual, counting: sums.is_some() };
+        let counted = sums.map(|sums| {
+            sums.clear();
+            sums.resize(batch * self.shape[0], Moments::default());
+            |image: usize, blocks: Range<usize>, parts: &[Sums]| self.merge(sums, image, blocks, parts)
+        });
+        if depthwise::is_one(self) {
+            depthwise::run(self, isa, input, &out, counted, cancel)
+        } else if pointwise::is_one(self) {
+            pointwise::run(self, isa, input, &out, counted, cancel)
+        } else if tapwise::takes(self.shape, self.options) {
+            tapwise::run(self, isa, input, &out, counted, cancel)
+        } else if winograd::pays(self, isa, size) {
+            winograd::run(self, isa, input, &out, counted, cancel)
+        } else {
+            direct::run(self, isa, input, &out, counted, cancel)
+        }
+    }
+
+    /// Adds what a task counted of the channels of `blocks`.
+    fn merge(&self, sums: &mut [Moments], image: usize, blocks: Range<usize>, parts: &[Sums]) {
+        let channels = self.passes[0].blocks[blocks].iter().flat_map(|b| b.first..b.first + b.len);
+        channels.zip(parts).for_each(|(c, s)| sums[image * self.shape[0] + c].merge(s));
+    }
+
+    /// Which row or column of the input stands at `at` of the padded (and doubled) one; `None` is a padding zero.
+    pub(super) fn source(&self, at: usize, n: usize) -> Option<usize> {
+        let Options { padding, upsample, mode, .. } = self.options;
+        let at = at as isize - padding as isize;
+        if self.phased {
+            // In the doubled picture a reflection by one pixel shows the edge pixel's own twin.
+            return match mode {
+                Padding::Reflect => Some(at.clamp(0, n as isize - 1) as usize),
+                Padding::Zero => (0..n as isize).contains(&at).then_some(at as usize),
+            };
+        }
+        let full = if upsample { 2 * n } else { n } as isize;
+        let at = match mode {
+            Padding::Zero => at,
+            Padding::Reflect if at < 0 => -at,
+            Padding::Reflect if at >= full => 2 * (full - 1) - at,
+            Padding::Reflect => at,
+        };
+        // Beyond the reflection lie only pixels that a ragged strip computes and nobody keeps.
+        (0..full).contains(&at).then_some(if upsample { at as usize / 2 } else { at as usize })
+    }
+}
+
+impl Pass {
+    pub(super) fn new(taps: Vec<[usize; 2]>, weight: &[f32], shape: [usize; 4], options: Options) -> Pass {
+        let [out, ins, ..] = shape;
+        let per_group = out / options.groups;
+        let (mut blocks, mut weights) = (Vec::new(), Vec::with_capacity(weight.len()));
+        for group in 0..options.groups {
+            let mut at = 0;
+            while at < per_group {
+                let len = match per_group - at {
+                    BLOCK.. => BLOCK,
+                    4.. => 4,
+                    left => left,
+                };
+                let first = group * per_group + at;
+                blocks.push(Block { group, first, len, weights: weights.len() });
+                for i in 0..ins * taps.len() {
+                    weights.extend((first..first + len).map(|o| weight[o * ins * taps.len() + i]));
+                }
+                at += len;
+            }
+        }
+        Pass { taps, blocks, weights }
+    }
+
+    /// Output pixel 2j + phase of the doubled picture sees, of three neighbours, two twins: their weights add up.
+    fn of_phase(phase: [usize; 2], weight: &[f32], shape: [usize; 4], options: Options) -> Pass {
+        let [out, ins, ..] = shape;
+        // Phase 0 sees pixels j-1, j, j; phase 1 sees j, j, j+1.
+        let side = |phase: usize, tap: usize| {
+            if phase == 0 { usize::from(tap > 0) } else { usize::from(tap > 1) }
+        };
+        let mut summed = vec![0.0; out * ins * 4];
+        for (kernel, to) in weight.chunks_exact(9).zip(summed.chunks_exact_mut(4)) {
+            for (i, w) in kernel.iter().enumerate() {
+                to[side(phase[0], i / 3) * 2 + side(phase[1], i % 3)] += w;
+            }
+        }
+        let taps = [[0, 0], [0, 1], [1, 0], [1, 1]].map(|[y, x]| [y + phase[0], x + phase[1]]).to_vec();
+        Pass::new(taps, &summed, shape, options)
+    }
+}
+
+/// The output that all tasks write into, each its own pixels.
+pub(super) struct Output<'a> {
+    data: *mut f32,
+    len: usize,
+    channels: usize,
+    pub(super) size: [usize; 2],
+    /// As many values, added to the sums.
+    pub(super) residual: Option<&'a [f32]>,
+    /// Whether what is written is to be counted.
+    pub(super) counting: bool,
+}
+
+// SAFETY: tasks are cut so that no two of them share an output pixel; see `Plan::tasks` and `winograd::tile_blocks`.
+unsafe impl Sync for Output<'_> {}
+
+impl Output<'_> {
+    /// Where a pixel stands.
+    pub(super) fn place(&self, image: usize, channel: usize, y: usize, x: usize) -> usize {
+        assert!(channel < self.channels && y < self.size[0] && x < self.size[1]);
+        ((image * self.channels + channel) * self.size[0] + y) * self.size[1] + x
+    }
+
+    pub(super) fn residual_row(&self, place: usize, n: usize) -> Option<&[f32]> {
+        self.residual.map(|r| &r[place..place + n])
+    }
+
+    /// For a strip to end in `n` pixels of a row, in as many channels as there are biases.
+    ///
+    /// # Safety
+    /// No one else holds any of these pixels.
+    pub(super) unsafe fn end(&self, place: usize, n: usize, bias: &[f32], range: [f32; 2]) -> End {
+        let stride = self.size[0] * self.size[1];
+        assert!(place + bias.len().saturating_sub(1) * stride + n <= self.len);
+        let mut all = [0.0; BLOCK];
+        all[..bias.len()].copy_from_slice(bias);
+        let residual = self.residual.map_or(std::ptr::null(), |r| r[place..].as_ptr());
+        // SAFETY: in bounds by the assertion (a residual has the output's length); unshared by the caller's promise.
+        unsafe { End::picture(self.data.add(place), stride, residual, all, range) }
+    }
+
+    /// `n` pixels of a row.
+    ///
+    /// # Safety
+    /// No one else holds any of these pixels.
+    #[allow(clippy::mut_from_ref)]
+    pub(super) unsafe fn row(&self, place: usize, n: usize) -> &mut [f32] {
+        assert!(place + n <= self.len);
+        // SAFETY: in bounds by the assertion; unshared by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(place), n) }
+    }
+}
+
+/// Count, mean and sum of squared differences from the mean; merged after Chan et al. 1979.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moments {
+    pub count: f64,
+    pub mean: f64,
+    pub squares: f64,
+}
+
+impl Moments {
+    pub(super) fn merge(&mut self, s: &Sums) {
+        if s.count == 0.0 {
+            return;
+        }
+        let off = s.sum / s.count;
+        let (mean, squares) = (f64::from(s.shift) + off, (s.squares - s.sum * off).max(0.0));
+        let count = self.count + s.count;
+        let delta = mean - self.mean;
+        self.mean += delta * s.count / count;
+        self.squares += squares + delta * delta * self.count * s.count / count;
+        self.count = count;
+    }
+}
