@@ -46,9 +46,10 @@ pub const ARCHITECTURES: &[&str] = &{
 /// without any pre- or post-processing. Returns its outputs by name; the main one is `output`.
 ///
 /// Sizes, and so how many layers a ResNet has, are read from the weights. A network with several styles gives the one its
-/// first row holds. A generator with batch norms also gives `output_batchstats`, normalised by the picture's own statistics:
-/// pix2pix's `test.py` without `--eval`. A classifier gives its logits as `output` and `features`; a ResNet its last stage as `layer4`, that
-/// averaged to 14 x 14 as `output` (what captioning networks attend to), and `logits` where it has a classifier.
+/// first row holds. A generator with batch norms also gives `output_batchstats`, normalised by the picture's own
+/// statistics: pix2pix's `test.py` without `--eval`. A classifier gives its logits as `output`, and `features`; a ResNet
+/// its last stage as `layer4`, that averaged to 14 x 14 as `output` (what captioning networks attend to), and `logits`
+/// where it has a classifier.
 ///
 /// # Errors
 /// [`TaskError::UnknownNet`], [`TaskError::Zoo`] for an unreadable file, [`TaskError::Tensors`] for one without `input`,
