@@ -276,9 +276,11 @@ def train(a):
         per = torch.where(same, CONTENT_WEIGHT * content + 0.4 * (y - x).abs().mean((1, 2, 3)), weighted(style, content, tv, step))
         opt.zero_grad(set_to_none=True)
         (per + 0.001 * outside).mean().backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 10.0)
-        opt.step()
         step += 1
+        if not nn.utils.clip_grad_norm_(net.parameters(), 10.0).isfinite():
+            print(f"{step}/{a.steps} left out: its gradient is not finite", flush=True)
+            continue
+        opt.step()
         with torch.no_grad():
             d = min(0.999, step / (step + 50))
             for m, p in zip(mean.parameters(), net.parameters()):
