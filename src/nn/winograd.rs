@@ -6,8 +6,8 @@
 //! dilation x dilation ordinary ones, each over the pixels of one residue.
 //!
 //! Inputs are transformed for a stripe of tiles at a time, small enough to stay in the last-level cache. Weights are
-//! transformed anew for each stripe, in the cache: that costs a few percent of the products, while reading transformed
-//! weights (four times as many) from memory would take longer and hold four times the memory.
+//! transformed anew for each stripe, in the cache: that costs a few percent of the time, while kept ones would hold four
+//! times the memory and have to be read from it.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
