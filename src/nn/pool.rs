@@ -35,8 +35,11 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// The floats themselves, lost to the pool.
+    /// The floats themselves, lost to the pool (or copied, where the buffer is far larger).
     pub(crate) fn into_vec(mut self) -> Vec<f32> {
+        if self.data.len() > 2 * self.len {
+            return self.to_vec(); // a small result must not take a large buffer away
+        }
         let mut data = std::mem::take(&mut self.data);
         data.truncate(self.len);
         data

@@ -48,7 +48,7 @@ pub(super) fn tensors(saved: &Saved<'_>, file: usize) -> Reason<HashMap<String, 
         spare: file.saturating_mul(4).saturating_add(1 << 20),
         found: Vec::new(),
     };
-    let (root, lightning) = walk.unwrap()?;
+    let (root, lightning) = walk.unwrapped()?;
     walk.collect(root, &mut String::new(), 0)?;
     let mut spare = walk.spare;
     let (mut storages, mut known) = (HashMap::new(), HashMap::new());
@@ -170,7 +170,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// Finds the state dict or the module, and whether PyTorch Lightning saved it.
-    fn unwrap(&mut self) -> Reason<(Value<'a>, bool)> {
+    fn unwrapped(&mut self) -> Reason<(Value<'a>, bool)> {
         let pickle = self.pickle;
         let (mut at, mut lightning) = (pickle.root, false);
         for _ in 0..MAX_WRAPPERS {
