@@ -3,37 +3,19 @@
 
 mod architectures;
 mod checkpoints;
+#[path = "../common/mod.rs"]
+mod common;
 mod layers;
 mod torchvision;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
+use common::{doubles as values, relative};
 
 /// Reproducible values in -2..2.
 fn noise(shape: [usize; 4], seed: u64) -> Tensor {
-    let mut s = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        s ^= s << 13;
-        s ^= s >> 7;
-        s ^= s << 17;
-        (s >> 40) as f32 / (1u64 << 22) as f32 - 2.0
-    };
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| next()).collect();
-    Tensor::from_vec(values, &shape[..], &Device::Cpu).unwrap()
+    (common::noise(&shape, seed) * 2.0).unwrap()
 }
 
 fn doubled(x: &Tensor) -> Tensor {
     x.to_dtype(DType::F64).unwrap()
-}
-
-fn values(x: &Tensor) -> Vec<f64> {
-    doubled(x).flatten_all().unwrap().to_vec1().unwrap()
-}
-
-/// Largest difference over the largest expected magnitude; infinite when anything is no number.
-fn relative(got: &Tensor, expected: &Tensor) -> f64 {
-    assert_eq!(got.dims(), expected.dims());
-    let (g, e) = (values(got), values(expected));
-    let largest = e.iter().fold(1e-9f64, |m, v| m.max(v.abs()));
-    let off = |(g, e): (&f64, &f64)| if g.is_finite() && e.is_finite() { (g - e).abs() } else { f64::INFINITY };
-    g.iter().zip(&e).map(off).fold(0.0, f64::max) / largest
 }
