@@ -147,6 +147,12 @@ impl Strip<'_> {
         self.finish(isa, &End::buffer(out.as_mut_ptr(), add));
     }
 
+    /// As [`Strip::accumulate`], with the block's channels `apart` floats from each other in `out`.
+    pub(super) fn accumulate_apart(&self, isa: Isa, add: bool, out: &mut [f32], apart: usize) {
+        assert!((self.block - 1) * apart + self.vectors * isa.lanes() <= out.len());
+        self.finish(isa, &End { stride: apart, ..End::buffer(out.as_mut_ptr(), add) });
+    }
+
     /// Computes the strip and sends it where `end` says.
     pub(super) fn finish(&self, isa: Isa, end: &End) {
         // The kernels read without looking: everything they will touch is checked here, once per strip.

@@ -1,6 +1,7 @@
 //! The layers and kernels that candle lacks or is slow at: a convolution with everything around it folded in, instance
 //! normalisation, and the thread between a long computation and whoever waits for it.
 
+mod atrous;
 mod conv2d;
 mod depthwise;
 mod direct;
@@ -12,7 +13,6 @@ mod plan;
 mod pointwise;
 mod pool;
 mod resample;
-mod tapwise;
 mod transpose;
 mod watch;
 mod winograd;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::conv2d::{Options, Padding};
 use super::kernel::{BLOCK, End, Isa, OnTheWay, Sums};
 use super::watch::CancelToken;
-use super::{depthwise, direct, pointwise, tapwise, winograd};
+use super::{atrous, depthwise, direct, pointwise, winograd};
 
 /// A convolution's input: `[batch, channels, height, width]`, and what each value goes through when it is read.
 pub(crate) struct Input<'a> {
@@ -56,7 +56,7 @@ impl Packed {
             let taps = (0..kh).flat_map(|y| (0..kw).map(move |x| [y * options.dilation, x * options.dilation]));
             let taps: Vec<_> = taps.collect();
             let ordered;
-            let weight = if tapwise::takes(shape, options) {
+            let weight = if atrous::takes(shape, options) {
                 let of = |kernels: &[f32]| -> Vec<f32> {
                     (0..taps.len()).flat_map(|t| kernels.iter().skip(t).step_by(taps.len()).copied()).collect()
                 };
@@ -98,8 +98,8 @@ impl Packed {
             depthwise::run(self, isa, input, &out, counted, cancel)
         } else if pointwise::is_one(self) {
             pointwise::run(self, isa, input, &out, counted, cancel)
-        } else if tapwise::takes(self.shape, self.options) {
-            tapwise::run(self, isa, input, &out, counted, cancel)
+        } else if atrous::takes(self.shape, self.options) {
+            atrous::run(self, isa, input, &out, counted, cancel)
         } else if winograd::pays(self, isa, size) {
             winograd::run(self, isa, input, &out, counted, cancel)
         } else {

@@ -121,15 +121,6 @@ impl Columns {
         }
     }
 
-    /// Whether any of these columns is more than padding.
-    pub(super) fn any(&self, range: std::ops::Range<usize>) -> bool {
-        let some = |i: usize| match i.checked_sub(self.run.end) {
-            Some(i) => self.after[i].is_some(),
-            None => i >= self.run.start || self.before[i].is_some(),
-        };
-        range.into_iter().any(some)
-    }
-
     /// Fills `to` from a row of the input.
     pub(super) fn copy(&self, isa: Isa, row: &[f32], to: &mut [f32], on_the_way: Option<OnTheWay>) {
         let value = |x: &Option<usize>| x.map_or(0.0, |x| on_the_way.map_or(row[x], |o| o.apply(row[x])));
