@@ -144,6 +144,50 @@ proptest! {
     }
 
     #[test]
+    fn an_inverted_residual_is_its_three_layers(
+        (batch, ins, hidden, outs) in (1usize..=2, 1usize..=20, 1usize..=30, 1usize..=20),
+        (h, w) in (1usize..=40, prop_oneof![1usize..=40, 90usize..=130]),
+        (kernel, stride, dilation, padding) in (prop_oneof![9 => Just(3usize), 1 => Just(5)], 1usize..=3, 1usize..=2, 0usize..=2),
+        [expanded, reflect, normalised] in any::<[bool; 3]>(), seed in any::<u64>()
+    ) {
+        let hidden = if expanded { hidden } else { ins };
+        let mode = if reflect { Padding::Reflect } else { Padding::Zero };
+        prop_assume!(h.min(w) + 2 * padding > (kernel - 1) * dilation && (!reflect || padding < h.min(w)));
+        let options = Options { activation: Activation::Relu6, ..Options::default() };
+        let filter = Options { stride, dilation, padding, mode, groups: hidden, ..options };
+        let layer = |shape: [usize; 4], at: u64| (noise(&shape, seed ^ at), noise(&[shape[0]], seed ^ at << 8));
+        let layers = [layer([hidden, ins, 1, 1], 1), layer([hidden, 1, kernel, kernel], 2), layer([outs, hidden, 1, 1], 3)];
+        let first = layer([ins, 2, 1, 1], 4);
+        let x = noise(&[batch, 2, h, w], seed);
+
+        let start = candle_conv(&x, &first.0, &first.1, Options::default());
+        let ones = Norm { scale: &vec![1.0; ins], shift: &vec![0.5; ins], relu: true };
+        let start = if normalised {
+            nn::instance_norm(&start, ones.scale, ones.shift, true, None, None, &Watch::silent()).unwrap()
+        } else {
+            start
+        };
+        let wide = if expanded { candle_conv(&start, &layers[0].0, &layers[0].1, options) } else { start.clone() };
+        let filtered = candle_conv(&wide, &layers[1].0, &layers[1].1, filter);
+        let expected = candle_conv(&filtered, &layers[2].0, &layers[2].1, Options::default());
+        let add = expected.dims() == start.dims();
+        let expected = if add { (expected + &start).unwrap() } else { expected };
+
+        for isa in Isa::available() {
+            let conv = |(weight, bias): &(Tensor, Tensor), o| Conv2d::with_isa(weight, Some(bias), o, isa).unwrap();
+            let (expand, depthwise) = (conv(&layers[0], options), conv(&layers[1], filter));
+            let (project, first) = (conv(&layers[2], Options::default()), conv(&first, Options::default()));
+            let (pool, watch) = (Pool::default(), Watch::silent());
+            let mut pass = Pass::new(&pool, &watch, 0.0);
+            let x = pass.enter(&x).unwrap();
+            let x = if normalised { pass.conv_norm(&first, &x, &ones) } else { pass.conv(&first, &x) }.unwrap();
+            let got = pass.inverted_residual(expanded.then_some(&expand), &depthwise, &project, &x, add).unwrap();
+            let off = relative(&got.into_tensor().unwrap(), &expected);
+            prop_assert!(off < 1e-4, "{isa:?} is off by {off}");
+        }
+    }
+
+    #[test]
     fn instance_norm_agrees_with_double_precision(
         b in 1usize..=2, c in 1usize..=5, h in 1usize..=30, w in 1usize..=80,
         offset in -1000f64..1000.0, relu in any::<bool>(), add in any::<bool>(), seed in any::<u64>()

@@ -113,14 +113,7 @@ impl InvertedResidual {
     }
 
     fn run(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
-        let hidden = match &self.expand {
-            Some(conv) => {
-                let wide = pass.conv(conv, &x)?;
-                pass.conv(&self.depthwise, &wide)?
-            }
-            None => pass.conv(&self.depthwise, &x)?,
-        };
-        pass.conv_add(&self.project, &hidden, self.residual.then_some(&x))
+        pass.inverted_residual(self.expand.as_ref(), &self.depthwise, &self.project, &x, self.residual)
     }
 
     fn count(&self, tally: &mut Tally) -> Result<()> {

@@ -183,6 +183,14 @@ impl Conv2d {
         })
     }
 
+    /// The weights as packed for the processor, and the instructions they are for.
+    pub(super) fn packed(&self) -> Option<(&Packed, Isa)> {
+        match &self.body {
+            Body::Packed(packed, isa) => Some((packed, *isa)),
+            Body::Candle { .. } => None,
+        }
+    }
+
     /// Whether [`Conv2d::run`] may be called: the weights are packed for the processor.
     pub(crate) fn is_packed(&self) -> bool {
         matches!(self.body, Body::Packed(..))

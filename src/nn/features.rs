@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::conv2d::{Conv2d, on_cpu};
 use super::instance_norm::{ChannelStatistics, Norm, Statistics, apply};
+use super::inverted::Inverted;
 use super::kernel::OnTheWay;
 use super::packed::Input;
 use super::pool::{Buffer, Pool};
@@ -213,8 +214,53 @@ impl<'a> Pass<'a> {
             let residual = residual.map(|r| r.to_tensor()).transpose()?;
             Features::of(conv.forward_add(&x.to_tensor()?, residual.as_ref(), self.watch)?)?
         };
-        self.step(conv, x)?;
+        self.step(conv.flops(x.shape))?;
         Ok(out)
+    }
+
+    /// Expands `x`, convolves each channel by itself, projects, and with `add` adds `x`: the inverted residual of Sandler
+    /// et al. 2018 (arXiv 1801.04381). With our own kernels the expanded map is never made.
+    ///
+    /// # Errors
+    /// As [`Conv2d::forward`]; also when the result, with `add`, has another shape than `x`.
+    pub fn inverted_residual(
+        &mut self,
+        expand: Option<&Conv2d>,
+        depthwise: &Conv2d,
+        project: &Conv2d,
+        x: &Features,
+        add: bool,
+    ) -> Result<Features> {
+        let [batch, channels, height, width] = x.shape;
+        let hidden = [batch, expand.map_or(channels, Conv2d::out_channels), height, width];
+        let fused = Inverted::new(expand, depthwise, project).zip(x.values());
+        let Some((fused, data)) = fused else {
+            let wide = match expand {
+                Some(expand) => &self.conv(expand, x)?,
+                None => x,
+            };
+            let filtered = self.conv(depthwise, wide)?;
+            return self.conv_add(project, &filtered, add.then_some(x));
+        };
+        self.watch.check()?;
+        expand.map(|e| e.output_size(x.shape)).transpose()?;
+        let size = depthwise.output_size(hidden)?;
+        let filtered = [batch, depthwise.out_channels(), size[0], size[1]];
+        project.output_size(filtered)?;
+        let shape = [batch, project.out_channels(), size[0], size[1]];
+        if add && shape != x.shape {
+            return Err(Error::Shape(format!("a residual of {:?} does not fit {shape:?}", x.shape)));
+        }
+        let residual = add.then(|| self.settled(x));
+        let residual = residual.as_ref().map(|r| r.values().ok_or_else(apart)).transpose()?;
+        let mut out = self.pool.take(shape.iter().product());
+        let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way() };
+        if !fused.run(&input, &mut out, size, residual.as_deref(), self.watch.token()) {
+            return Err(Error::Cancelled);
+        }
+        let layers = expand.map(|e| e.flops(x.shape)).into_iter();
+        self.step(layers.chain([depthwise.flops(hidden), project.flops(filtered)]).sum())?;
+        Ok(Features::ours(out, shape))
     }
 
     /// Convolves `x` and normalises the result per picture and channel. With our own kernels the statistics are gathered
@@ -247,7 +293,7 @@ impl<'a> Pass<'a> {
             let statistics = self.resolve(own, shape[0] * channels)?;
             Features::of(norm.of(&y, &statistics)?)?
         };
-        self.step(conv, x)?;
+        self.step(conv.flops(x.shape))?;
         Ok(out)
     }
 
@@ -268,8 +314,8 @@ impl<'a> Pass<'a> {
             .ok_or_else(|| Error::Shape("the replayed statistics are of another network".into()))
     }
 
-    fn step(&mut self, conv: &Conv2d, x: &Features) -> Result<()> {
-        self.done += conv.flops(x.shape);
+    fn step(&mut self, flops: f64) -> Result<()> {
+        self.done += flops;
         if self.total > 0.0 {
             self.watch.step((self.done / self.total) as f32)?;
         }

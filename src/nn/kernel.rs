@@ -153,6 +153,14 @@ impl Strip<'_> {
         self.finish(isa, &End { stride: apart, ..End::buffer(out.as_mut_ptr(), add) });
     }
 
+    /// The same with a bias per channel added and the result clamped to `range`.
+    pub(super) fn finish_apart(&self, isa: Isa, bias: &[f32], range: [f32; 2], out: &mut [f32], apart: usize) {
+        assert!((self.block - 1) * apart + self.vectors * isa.lanes() <= out.len());
+        let mut all = [0.0; BLOCK];
+        all[..bias.len()].copy_from_slice(bias);
+        self.finish(isa, &End { stride: apart, bias: all, range, ..End::buffer(out.as_mut_ptr(), false) });
+    }
+
     /// Computes the strip and sends it where `end` says.
     pub(super) fn finish(&self, isa: Isa, end: &End) {
         // The kernels read without looking: everything they will touch is checked here, once per strip.
@@ -196,6 +204,44 @@ impl Strip<'_> {
     }
 }
 
+/// Taps of the kernel that [`Rows`] is for.
+pub(super) const TAPS: usize = 9;
+
+/// Rows of one channel under a kernel of its own:
+/// `out[row][x] = clamp(bias + sum over taps of weights[tap] * input[row * step + taps[tap] + x])`.
+pub(super) struct Rows<'a> {
+    pub input: &'a [f32],
+    pub taps: [usize; TAPS],
+    pub weights: [f32; TAPS],
+    pub bias: f32,
+    pub range: [f32; 2],
+    /// From one row's input to the next one's.
+    pub step: usize,
+    pub rows: usize,
+    pub columns: usize,
+}
+
+impl Rows<'_> {
+    /// Puts the rows one behind the other into `out`. Up to a vector behind the last one is overwritten.
+    pub(super) fn convolve(&self, isa: Isa, out: &mut [f32]) {
+        // As in `Strip::finish`: what the kernel will touch is checked here, once.
+        let (last, reach) = (self.rows.saturating_sub(1), self.columns.next_multiple_of(isa.lanes()));
+        assert!(self.taps.iter().all(|tap| last * self.step + tap + reach <= self.input.len()));
+        assert!(last * self.columns + reach <= out.len());
+        match isa {
+            // SAFETY: the assertions above bound every read and write; an `Isa` other than Plain is only ever made by
+            // `available`, which asked the processor.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { avx512_rows(self, out) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { avx2_rows(self, out) },
+            // SAFETY: as above.
+            _ => unsafe { plain_rows(self, out) },
+        }
+    }
+}
+
 /// A vector at any address. Reading through it stays one instruction where `loadu` and `read_unaligned` drag a check of
 /// their arguments into the innermost loop of every build with debug assertions.
 #[repr(C, packed)]
@@ -218,7 +264,7 @@ unsafe fn put<T: Copy>(at: *mut f32, v: T) {
 }
 
 macro_rules! kernel {
-    ($(#[$feature:meta])* $name:ident, lanes $lanes:literal, zero $zero:expr, load $load:path, splat $splat:path,
+    ($(#[$feature:meta])* $name:ident and $rows:ident, lanes $lanes:literal, zero $zero:expr, load $load:path, splat $splat:path,
      fma $fma:path, add $add:path, max $max:path, min $min:path, store $store:path) => {
         /// `first` is the first of the block's channels that this call computes.
         ///
@@ -261,18 +307,42 @@ macro_rules! kernel {
                 }
             }
         }
+
+        /// # Safety
+        /// The processor has the instructions; the bounds asserted in [`Rows::convolve`] hold.
+        $(#[$feature])*
+        #[allow(unused_unsafe)]
+        unsafe fn $rows(rows: &Rows<'_>, out: &mut [f32]) {
+            // SAFETY: see `Rows::convolve`, which checked every offset used here.
+            unsafe {
+                let weights = rows.weights.map(|w| $splat(w));
+                let (bias, low, high) = ($splat(rows.bias), $splat(rows.range[0]), $splat(rows.range[1]));
+                for r in 0..rows.rows {
+                    let at = rows.taps.map(|tap| rows.input.as_ptr().add(r * rows.step + tap));
+                    let to = out.as_mut_ptr().add(r * rows.columns);
+                    for x in (0..rows.columns).step_by($lanes) {
+                        let mut sum = bias;
+                        for t in 0..TAPS {
+                            sum = $fma(weights[t], $load(at[t].add(x)), sum);
+                        }
+                        // What a last vector writes behind its row, the next row overwrites.
+                        $store(to.add(x), $min(high, $max(low, sum)));
+                    }
+                }
+            }
+        }
     };
 }
 
 #[cfg(target_arch = "x86_64")]
-kernel!(#[target_feature(enable = "avx512f")] avx512, lanes 16, zero x86::_mm512_setzero_ps(),
+kernel!(#[target_feature(enable = "avx512f")] avx512 and avx512_rows, lanes 16, zero x86::_mm512_setzero_ps(),
     load near, splat x86::_mm512_set1_ps, fma x86::_mm512_fmadd_ps, add x86::_mm512_add_ps, max x86::_mm512_max_ps,
     min x86::_mm512_min_ps, store put);
 #[cfg(target_arch = "x86_64")]
-kernel!(#[target_feature(enable = "avx2,fma")] avx2, lanes 8, zero x86::_mm256_setzero_ps(),
+kernel!(#[target_feature(enable = "avx2,fma")] avx2 and avx2_rows, lanes 8, zero x86::_mm256_setzero_ps(),
     load near, splat x86::_mm256_set1_ps, fma x86::_mm256_fmadd_ps, add x86::_mm256_add_ps, max x86::_mm256_max_ps,
     min x86::_mm256_min_ps, store put);
-kernel!(plain, lanes 4, zero four::zero(), load near, splat four::splat, fma four::fma, add four::add, max four::max,
+kernel!(plain and plain_rows, lanes 4, zero four::zero(), load near, splat four::splat, fma four::fma, add four::add, max four::max,
     min four::min, store put);
 
 /// Running sums of a channel's outputs about a `shift` near their mean, so that the squares do not cancel.

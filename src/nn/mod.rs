@@ -7,6 +7,7 @@ mod depthwise;
 mod direct;
 mod features;
 mod instance_norm;
+mod inverted;
 mod kernel;
 mod packed;
 mod plan;

@@ -86,9 +86,7 @@ impl Packed {
     ) -> bool {
         let batch = input.shape[0];
         assert_eq!(out.len(), batch * self.shape[0] * size[0] * size[1]);
-        assert!(residual.is_none_or(|r| r.len() == out.len()));
-        let (data, len) = (out.as_mut_ptr(), out.len());
-        let out = Output { data, len, channels: self.shape[0], size, residual, counting: sums.is_some() };
+        let out = Output::new(out, self.shape[0], size, residual, sums.is_some());
         let counted = sums.map(|sums| {
             sums.clear();
             sums.resize(batch * self.shape[0], Moments::default());
@@ -180,6 +178,7 @@ impl Pass {
 
 /// The output that all tasks write into, each its own pixels.
 pub(super) struct Output<'a> {
+    /// Lent for `'a`.
     data: *mut f32,
     len: usize,
     channels: usize,
@@ -193,7 +192,19 @@ pub(super) struct Output<'a> {
 // SAFETY: tasks are cut so that no two of them share an output pixel; see `Plan::tasks` and `winograd::tile_blocks`.
 unsafe impl Sync for Output<'_> {}
 
-impl Output<'_> {
+impl<'a> Output<'a> {
+    /// `out` is `[batch, channels, height, width]` for `size` = `[height, width]`.
+    pub(super) fn new(
+        out: &'a mut [f32],
+        channels: usize,
+        size: [usize; 2],
+        residual: Option<&'a [f32]>,
+        counting: bool,
+    ) -> Output<'a> {
+        assert!(residual.is_none_or(|r| r.len() == out.len()));
+        Output { data: out.as_mut_ptr(), len: out.len(), channels, size, residual, counting }
+    }
+
     /// Where a pixel stands.
     pub(super) fn place(&self, image: usize, channel: usize, y: usize, x: usize) -> usize {
         assert!(channel < self.channels && y < self.size[0] && x < self.size[1]);

@@ -121,6 +121,11 @@ impl Columns {
         }
     }
 
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.run.end + self.after.len()
+    }
+
     /// Fills `to` from a row of the input.
     pub(super) fn copy(&self, isa: Isa, row: &[f32], to: &mut [f32], on_the_way: Option<OnTheWay>) {
         let value = |x: &Option<usize>| x.map_or(0.0, |x| on_the_way.map_or(row[x], |o| o.apply(row[x])));

@@ -18,6 +18,57 @@ use super::watch::CancelToken;
 const STRIPE: usize = 1024 * 1024;
 /// Panels packed by a task at least: neighbouring pixels of a channel are read together.
 const TOGETHER: usize = 8;
+/// Floats left between groups of channels, so that they do not compete for the same few sets of the cache.
+const GAP: usize = 16;
+
+/// How pixels stand in panels: `[group of channels][panel][channel][pixel]`, a panel as wide as a strip.
+pub(super) struct Panels {
+    unit: usize,
+    count: usize,
+    /// Channels of each group, at most [`BLOCK`].
+    channels: Vec<usize>,
+}
+
+impl Panels {
+    /// For `pixels` of groups of these numbers of channels.
+    pub(super) fn new(unit: usize, pixels: usize, channels: impl Iterator<Item = usize>) -> Panels {
+        Panels { unit, count: pixels.div_ceil(unit), channels: channels.collect() }
+    }
+
+    /// Floats from a panel to the next one of its group.
+    pub(super) fn panel(&self) -> usize {
+        BLOCK * self.unit
+    }
+
+    /// Floats of a group.
+    pub(super) fn group(&self) -> usize {
+        self.count * self.panel() + GAP
+    }
+
+    /// Floats of all groups.
+    pub(super) fn len(&self) -> usize {
+        self.channels.len() * self.group()
+    }
+
+    /// Channels in a group.
+    pub(super) fn channels(&self, group: usize) -> usize {
+        self.channels.get(group).copied().unwrap_or(0)
+    }
+
+    /// Where each channel's first panel stands.
+    pub(super) fn taps(&self) -> Taps {
+        let mut taps = Taps::default();
+        for (g, channels) in self.channels.iter().enumerate() {
+            (0..*channels).for_each(|c| taps.push(g * self.group() + c * self.unit));
+        }
+        taps
+    }
+
+    /// Deals the pixels of a group's channel out into its panels.
+    pub(super) fn deal(&self, isa: Isa, from: &[f32], channel: usize, group: &mut [f32]) {
+        pack(isa, from, &mut group[channel * self.unit..], self.unit, self.panel(), None);
+    }
+}
 
 /// Whether this is a 1x1 convolution that looks at every pixel, in one group.
 pub(super) fn is_one(packed: &Packed) -> bool {
@@ -62,9 +113,9 @@ pub(super) fn run(
                 .par_iter()
                 .map(|(blocks, panels)| {
                     let pixels = stripe.start + panels.start * unit..stripe.end.min(stripe.start + panels.end * unit);
-                    let values = &values[panels.start * panel..panels.end * panel];
+                    let values = &values[panels.start * panel..];
                     let go = !cancel.is_cancelled();
-                    go.then(|| product(packed, isa, values, unit, &taps, image, blocks.clone(), pixels, out))
+                    go.then(|| product(packed, isa, values, [panel, unit], &taps, image, blocks.clone(), pixels, out))
                 })
                 .collect();
             whole &= sums.iter().all(Option::is_some);
@@ -77,6 +128,28 @@ pub(super) fn run(
     whole
 }
 
+/// The convolution of what is in panels already: the pixels of a `stripe` of one image. Leaves them unfinished once cancelled.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn multiply(
+    packed: &Packed,
+    isa: Isa,
+    values: &[f32],
+    layout: &Panels,
+    image: usize,
+    stripe: Range<usize>,
+    out: &Output<'_>,
+    cancel: &CancelToken,
+) {
+    let (taps, unit) = (layout.taps(), layout.unit);
+    tasks(packed.passes[0].blocks.len(), layout.count).into_par_iter().for_each(|(blocks, panels)| {
+        let pixels = stripe.start + panels.start * unit..stripe.end.min(stripe.start + panels.end * unit);
+        let values = &values[panels.start * layout.panel()..];
+        if !cancel.is_cancelled() {
+            product(packed, isa, values, [layout.panel(), unit], &taps, image, blocks, pixels, out);
+        }
+    });
+}
+
 /// Blocks of channels and panels for one task: all blocks, as long as there are panels enough.
 fn tasks(blocks: usize, panels: usize) -> Vec<(Range<usize>, Range<usize>)> {
     let (tall, wide) = (panels.div_ceil(TASKS), blocks.div_ceil(TASKS.div_ceil(panels).min(blocks)));
@@ -85,13 +158,13 @@ fn tasks(blocks: usize, panels: usize) -> Vec<(Range<usize>, Range<usize>)> {
     (0..panels).step_by(tall).flat_map(of).collect()
 }
 
-/// Multiplies panels, whose pixels are `pixels`, by some blocks of weights. Returns the channels' sums when they are counted.
+/// Multiplies panels of `unit` pixels, `apart` from each other, whose pixels are `pixels`, by some blocks of weights. Returns the channels' sums when they are counted.
 #[allow(clippy::too_many_arguments)]
 fn product(
     packed: &Packed,
     isa: Isa,
     panels: &[f32],
-    unit: usize,
+    [apart, unit]: [usize; 2],
     taps: &Taps,
     image: usize,
     blocks: Range<usize>,
@@ -103,7 +176,8 @@ fn product(
     let range = packed.options.activation.range();
     let mut sums = vec![[Sums::default(); BLOCK]; if out.counting { blocks.len() } else { 0 }];
     let mut buffer = [0.0; BLOCK * STRIP];
-    for (panel, x) in panels.chunks_exact(packed.shape[1] * unit).zip(pixels.clone().step_by(unit)) {
+    for (i, x) in pixels.clone().step_by(unit).enumerate() {
+        let panel = &panels[i * apart..];
         let n = unit.min(pixels.end - x);
         let vectors = n.div_ceil(isa.lanes());
         for (b, block) in blocks.iter().enumerate() {
@@ -142,10 +216,23 @@ for_each_isa!(
 
 #[inline(always)]
 fn pack_body(from: &[f32], to: &mut [f32], unit: usize, apart: usize, on_the_way: Option<OnTheWay>) {
-    for (from, to) in from.chunks(unit).zip(to.chunks_mut(apart)) {
-        match on_the_way {
-            None => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
-            Some(way) => to.iter_mut().zip(from).for_each(|(to, from)| *to = way.apply(*from)),
+    let panels = from.chunks(unit).zip(to.chunks_mut(apart));
+    match (on_the_way, unit) {
+        (Some(way), _) => {
+            panels.for_each(|(from, to)| to.iter_mut().zip(from).for_each(|(to, from)| *to = way.apply(*from)));
         }
+        // A known length is copied on the spot; calling memcpy for each would take longer than the copy.
+        (None, 48) => panels.for_each(|(from, to)| copy::<48>(from, to)),
+        (None, 16) => panels.for_each(|(from, to)| copy::<16>(from, to)),
+        (None, _) => panels.for_each(|(from, to)| copy::<8>(from, to)),
+    }
+}
+
+/// Copies, fast where there are `N`.
+#[inline(always)]
+fn copy<const N: usize>(from: &[f32], to: &mut [f32]) {
+    match (<&[f32; N]>::try_from(from), to.first_chunk_mut::<N>()) {
+        (Ok(from), Some(to)) => *to = *from,
+        _ => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
     }
 }
