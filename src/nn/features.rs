@@ -381,13 +381,9 @@ impl<'a> Pass<'a> {
     ///
     /// # Errors
     /// [`Error::Candle`].
-    pub fn pad(&self, x: Features, [above, below, left, right]: [usize; 4]) -> Result<Features> {
+    pub fn pad(&self, x: &Features, [above, below, left, right]: [usize; 4]) -> Result<Features> {
         let [b, c, h, w] = x.shape;
-        if [above, below, left, right] == [0; 4] {
-            return Ok(x);
-        }
-        self.watch.check()?;
-        let x = self.settled(&x);
+        let x = self.settled(x);
         let Some(data) = x.values() else {
             return Features::of(x.to_tensor()?.pad_with_zeros(2, above, below)?.pad_with_zeros(3, left, right)?);
         };

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::TaskError;
 use crate::models::{
-    DeepLabV3, Fcn, MobileNetV2, ResNet, ResnetGenerator, TransformerNet, cyclegan, deeplabv3, fcn, mobilenet_v2,
-    random, resnet, transformer_net,
+    Backbone, DeepLabV3, Fcn, MobileNetV2, ResNet, ResnetGenerator, Segmenter, TransformerNet, cyclegan, deeplabv3,
+    fcn, mobilenet_v2, random, resnet, transformer_net,
 };
 use crate::nn::{self, Pool, Statistics, Watch};
 

@@ -168,7 +168,7 @@ proptest! {
             pass.gate(x, &gate)
         };
         for own in [false, true] {
-            agree(&x, &expected, |pass, x| pass.pad(ours(pass, x, own)?, around));
+            agree(&x, &expected, |pass, x| pass.pad(&ours(pass, x, own)?, around));
             // One gate may be pending when the next comes.
             agree(&x, &gated.broadcast_mul(&gate).unwrap(), |pass, x| {
                 let gate = pass.enter(&gate.to_dtype(x.to_tensor()?.dtype())?)?;
