@@ -127,7 +127,7 @@ fn our_kernels_agree_with_candles_in_double_precision() {
 
 /// SplitMix64 in counter mode behind FNV-1a of `name`, as in `random`; written down again so that the numbers below
 /// stand for something.
-fn named_noise(name: &str, shape: [usize; 4], size: f32) -> Tensor {
+pub fn named_noise(name: &str, shape: [usize; 4], size: f32) -> Tensor {
     let seed = name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3));
     let value = |i: usize| {
         let mut z = seed.wrapping_add((i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -137,6 +137,16 @@ fn named_noise(name: &str, shape: [usize; 4], size: f32) -> Tensor {
         size * ((z >> 40) as f32 / (1u64 << 23) as f32 - 1.0)
     };
     Tensor::from_vec((0..shape.iter().product()).map(value).collect(), &shape[..], &Device::Cpu).unwrap()
+}
+
+/// How far eight of the values, at equal distances, the first and the last among them, are from those expected.
+pub fn samples_off(got: &[f64], expected: &[f64; 8]) -> f64 {
+    (0..8).map(|i| (got[i * (got.len() - 1) / 7] - expected[i]).abs()).fold(0.0, f64::max)
+}
+
+/// The largest magnitude.
+pub fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |m, v| m.max(v.abs()))
 }
 
 /// Name, network, output shape, largest magnitude, samples.
@@ -237,14 +247,13 @@ fn the_architectures_are_the_fields() {
         ),
     ];
     let x = named_noise("input", [2, 3, 45, 67], 2.0);
-    for (name, make, shape, largest, expected) in rows {
+    for (name, make, shape, expected_largest, expected) in rows {
         let got = make(random::weights()).unwrap()(&x, &Pool::default(), &Watch::silent()).unwrap();
         assert_eq!(got.dims(), shape, "{name}");
         let got = values(&got);
-        let off = (0..8).map(|i| (got[i * (got.len() - 1) / 7] - expected[i]).abs()).fold(0.0, f64::max) / largest;
-        let magnitude = got.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        println!("{name}: off by {off:.1e}, largest {magnitude} for {largest}");
-        assert!(off < 1e-4 && (magnitude / largest - 1.0).abs() < 1e-4, "{name} is off by {off}");
+        let (off, magnitude) = (samples_off(&got, &expected) / expected_largest, largest(&got));
+        println!("{name}: off by {off:.1e}, largest {magnitude} for {expected_largest}");
+        assert!(off < 1e-4 && (magnitude / expected_largest - 1.0).abs() < 1e-4, "{name} is off by {off}");
     }
 }
 
