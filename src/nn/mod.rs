@@ -1,13 +1,15 @@
 //! The layers and kernels that candle lacks or is slow at: a convolution with everything around it folded in, instance
-//! normalisation, and the thread between a long computation and whoever waits for it.
+//! normalisation, a conditional random field, and the thread between a long computation and whoever waits for it.
 
 mod conv2d;
+mod crf;
 mod depthwise;
 mod direct;
 mod features;
 mod instance_norm;
 mod kernel;
 mod packed;
+mod permutohedral;
 mod plan;
 mod pointwise;
 mod pool;
@@ -19,6 +21,7 @@ mod winograd;
 
 pub(crate) use conv2d::with_slice;
 pub use conv2d::{Activation, Conv2d, Options, Padding, reflection_pad};
+pub use crf::Crf;
 pub use features::{Features, Pass};
 pub use instance_norm::{ChannelStatistics, EPS, Norm, Statistics, instance_norm};
 pub use kernel::Isa;

@@ -1,10 +1,11 @@
-//! The networks that are written over `nn::Pass`, and its operations, against references.
+//! The networks that are written over `nn::Pass`, its operations, and what refines their labels, against references.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod architectures;
 mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
+mod crf;
 mod layers;
 mod segmentation;
 mod torchvision;
