@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use candle_core::Tensor;
 
 use super::tally::Tally;
-use crate::nn::{Features, Pass, Pool, Result, Watch};
+use crate::nn::{Conv2d, Features, Pass, Pool, Result, Watch};
 
 /// A network that turns a picture into features, with or without a classifier over them.
 pub trait Backbone: Debug + Send + Sync {
@@ -50,4 +50,10 @@ pub trait Backbone: Debug + Send + Sync {
         let x = pass.enter(x)?;
         self.features(x, &mut pass)?.into_tensor()
     }
+}
+
+/// A linear classifier over the mean of the features.
+pub(super) fn classify(classifier: &Conv2d, features: &Features, pass: &mut Pass<'_>) -> Result<Features> {
+    let mean = pass.mean(features)?;
+    pass.conv(classifier, &mean)
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use super::backbone::Backbone;
+use super::backbone::{Backbone, classify};
 use super::batch_norm::conv_norm;
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
@@ -200,11 +200,7 @@ impl Backbone for ResNet {
     }
 
     fn logits(&self, features: &Features, pass: &mut Pass<'_>) -> Result<Option<Features>> {
-        let Some(classifier) = &self.classifier else {
-            return Ok(None);
-        };
-        let mean = pass.mean(features)?;
-        pass.conv(classifier, &mean).map(Some)
+        self.classifier.as_ref().map(|conv| classify(conv, features, pass)).transpose()
     }
 
     fn count(&self, shape: [usize; 4]) -> Result<Tally> {

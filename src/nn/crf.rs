@@ -60,8 +60,9 @@ impl Crf {
         [classes, height, width]: [usize; 3],
         watch: &Watch<'_>,
     ) -> Result<Vec<f32>> {
-        let pixels = height * width;
-        if logits.len() != classes * pixels || rgb.len() != 3 * pixels || logits.is_empty() {
+        let pixels = height.saturating_mul(width);
+        let fit = [(logits.len(), classes), (rgb.len(), 3)].iter().all(|(len, n)| pixels.checked_mul(*n) == Some(*len));
+        if !fit || logits.is_empty() {
             return Err(Error::Shape(format!(
                 "{} logits and {} colour values are not those of {classes} classes in a {width} x {height} picture",
                 logits.len(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use lucida::models::{
     DeepLabV3, DeepLabV3MobileNetV2, Fcn, LrAspp, MobileNetV3, Normalisation, ResNet, Segmenter, Unet, Vgg16,
     deeplabv3, deeplabv3_mobilenet_v2, fcn, lraspp, mobilenet_v3, random, resnet, unet, vgg,
@@ -174,4 +174,38 @@ fn coarse_logits_grow_as_the_network_says() {
         let grown = pass.bilinear(&coarse, [40, 66], net.align_corners()).unwrap().into_tensor().unwrap();
         assert!(relative(&run(&*net, &x), &grown) < 1e-6, "{architecture}");
     }
+}
+
+#[test]
+fn a_misshapen_checkpoint_is_refused() {
+    for (architecture, _, whole) in checkpoints() {
+        let mut names: Vec<&String> = whole.keys().collect();
+        names.sort();
+        for (i, name) in names.into_iter().enumerate().step_by(13) {
+            let shapes: [&[usize]; 5] = [&[], &[7], &[0, 1, 1, 1], &[1, 2, 9, 9], &[1 << 20, 1, 1, 1]];
+            let shape = shapes[i / 13 % shapes.len()];
+            let mut tensors = whole.clone();
+            tensors.insert(name.clone(), Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap());
+            let said = zoo::segmenter(tensors);
+            assert!(
+                matches!(said, Err(ZooError::Incomplete { .. })),
+                "{architecture} whose {name} is {shape:?} becomes {said:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_unet_of_before_its_norms_took_the_biases_over_is_the_same_network() {
+    let (_, _, plain) = checkpoints().pop().unwrap();
+    let mut biased = plain.clone();
+    for (conv, norm) in [(0, 1), (3, 4)] {
+        let name = format!("down2.maxpool_conv.1.double_conv.{norm}.running_mean");
+        let bias = noise([1, 1, 1, plain[&name].elem_count()], 5).flatten_all().unwrap();
+        biased.insert(name.clone(), (&plain[&name] + &bias).unwrap());
+        biased.insert(format!("down2.maxpool_conv.1.double_conv.{conv}.bias"), bias);
+    }
+    let x = noise([1, 3, 33, 47], 4);
+    let [plain, biased] = [plain, biased].map(|tensors| run(&*zoo::segmenter(tensors).unwrap().1, &x));
+    assert!(relative(&biased, &plain) < 1e-5);
 }
