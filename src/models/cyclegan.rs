@@ -10,7 +10,9 @@ use candle_nn::{Init, VarBuilder};
 
 use super::batch_norm;
 use super::tally::Tally;
-use crate::nn::{Activation, Conv2d, Error, Features, Norm, Options, Padding, Pass, Pool, Result, Statistics, Watch};
+use crate::nn::{
+    Activation, Conv2d, EPS, Error, Features, Norm, Options, Padding, Pass, Pool, Result, Statistics, Watch,
+};
 
 /// How a generator normalises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,7 +201,7 @@ impl Builder<'_> {
             Normalisation::Instance => Some([vec![1.0; outs], vec![0.0; outs]]),
             Normalisation::InstanceAffine => Some([numbers("weight", 1.0)?, numbers("bias", 0.0)?]),
             Normalisation::Batch => {
-                let [folded, shift] = batch_norm::fold(&weight, bias.as_ref(), usize::from(transposed), &norm)?;
+                let [folded, shift] = batch_norm::fold(EPS, &weight, bias.as_ref(), usize::from(transposed), &norm)?;
                 (weight, bias) = (folded, Some(shift));
                 options.activation = if relu { Activation::Relu } else { Activation::None };
                 None

@@ -1,21 +1,61 @@
-//! DeepLabV3 (Chen et al. 2017, arXiv 1706.05587) as torchvision has it: a dilated ResNet, atrous spatial pyramid pooling
-//! with the whole picture's mean as one of its branches, and a bilinear resize to the picture's size.
+//! DeepLabV3 (Chen et al. 2017, arXiv 1706.05587) as torchvision has it: a dilated ResNet or MobileNetV3, atrous spatial
+//! pyramid pooling with the whole picture's mean as one of its branches, and a bilinear resize to the picture's size.
 
 use std::collections::HashMap;
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
+use super::backbone::Backbone;
 use super::batch_norm::conv_norm;
+use super::mobilenet_v3::{self, MobileNetV3};
 use super::resnet::{self, ResNet};
+use super::segmenter::{Segmenter, builder};
 use super::tally::Tally;
-use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Pool, Result, Watch};
+use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
+
+/// What comes before the pyramid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trunk {
+    /// Features at an eighth of the picture's size.
+    ResNet(resnet::Config),
+    /// Features at a sixteenth.
+    MobileNetV3(mobilenet_v3::Config),
+}
+
+impl From<resnet::Config> for Trunk {
+    fn from(config: resnet::Config) -> Trunk {
+        Trunk::ResNet(config.dilated())
+    }
+}
+
+impl From<mobilenet_v3::Config> for Trunk {
+    fn from(config: mobilenet_v3::Config) -> Trunk {
+        Trunk::MobileNetV3(config.dilated())
+    }
+}
+
+impl Trunk {
+    fn out_channels(&self) -> usize {
+        match self {
+            Trunk::ResNet(config) => config.out_channels(),
+            Trunk::MobileNetV3(config) => config.last,
+        }
+    }
+
+    fn build(&self, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
+        Ok(match self {
+            Trunk::ResNet(config) => Box::new(ResNet::new(config.clone(), vb)?),
+            Trunk::MobileNetV3(config) => Box::new(MobileNetV3::of_features(config.clone(), vb)?),
+        })
+    }
+}
 
 /// The sizes that a checkpoint decides, and what it does not tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// What comes before the pyramid.
-    pub backbone: resnet::Config,
+    /// What comes before the pyramid, dilated.
+    pub backbone: Trunk,
     /// Channels of each branch of the pyramid and of what follows: 256.
     pub channels: usize,
     /// Classes with the background: 21 for Pascal VOC.
@@ -26,8 +66,8 @@ pub struct Config {
 
 impl Config {
     /// torchvision's network over this backbone, dilated.
-    pub fn new(backbone: resnet::Config, classes: usize) -> Config {
-        Config { backbone: backbone.dilated(), channels: 256, classes, atrous_rates: [12, 24, 36] }
+    pub fn new(backbone: impl Into<Trunk>, classes: usize) -> Config {
+        Config { backbone: backbone.into(), channels: 256, classes, atrous_rates: [12, 24, 36] }
     }
 
     /// Reads the sizes off a checkpoint's tensors.
@@ -35,7 +75,11 @@ impl Config {
     /// # Errors
     /// [`Error::Shape`] when a tensor that every such checkpoint has is missing or of another rank.
     pub fn from_tensors(tensors: &HashMap<String, Tensor>) -> Result<Config> {
-        let backbone = resnet::Config::from_tensors(tensors, "backbone.")?;
+        let backbone = if tensors.contains_key("backbone.0.0.weight") {
+            Trunk::from(mobilenet_v3::Config::from_tensors(tensors, "backbone.")?)
+        } else {
+            Trunk::from(resnet::Config::from_tensors(tensors, "backbone.")?)
+        };
         let [channels, classes] = ["classifier.0.project.0.weight", "classifier.4.weight"].map(|name| {
             match tensors.get(name).map(Tensor::dims) {
                 Some([out, _, _, _]) => Ok(*out),
@@ -49,7 +93,7 @@ impl Config {
 /// The network, ready to run.
 #[derive(Debug)]
 pub struct DeepLabV3 {
-    backbone: ResNet,
+    backbone: Box<dyn Backbone>,
     pyramid: Pyramid,
     head: [Conv2d; 2],
     config: Config,
@@ -113,14 +157,14 @@ impl Pyramid {
 }
 
 impl DeepLabV3 {
-    /// Builds the network from tensors named as in torchvision (`backbone.conv1.weight`, ...
+    /// Builds the network from tensors named as in torchvision (`backbone.conv1.weight` or `backbone.0.0.weight`, ...
     /// `classifier.0.convs.0.0.weight`, `classifier.0.project.0.weight`, `classifier.1.weight`, `classifier.4.weight`).
     /// The auxiliary head (`aux_classifier`) only helps training and is not looked at.
     ///
     /// # Errors
     /// [`Error::Candle`] naming a tensor that is missing or misshapen.
     pub fn new(cfg: Config, vb: VarBuilder<'_>) -> Result<DeepLabV3> {
-        let backbone = ResNet::new(cfg.backbone.clone(), vb.pp("backbone"))?;
+        let backbone = cfg.backbone.build(vb.pp("backbone"))?;
         let vb = vb.pp("classifier");
         let pyramid = Pyramid::new(&cfg, &vb.pp(0))?;
         let same = Options { padding: 1, activation: Activation::Relu, ..Options::default() };
@@ -134,38 +178,25 @@ impl DeepLabV3 {
     pub fn config(&self) -> &Config {
         &self.config
     }
+}
 
-    /// How much each pixel of `x` looks like each class.
-    ///
-    /// # Shapes
-    /// x `[batch, 3, height, width]`, RGB normalised by ImageNet's mean and standard deviation; the result logits
-    /// `[batch, classes, height, width]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for another number of channels or an empty picture; [`Error::Cancelled`].
-    pub fn forward(&self, x: &Tensor, pool: &Pool, watch: &Watch<'_>) -> Result<Tensor> {
-        let (b, c, h, w) = x.dims4()?;
-        let mut pass = Pass::new(pool, watch, self.flops([b, c, h, w])?);
-        let x = pass.enter(x)?;
-        let y = self.logits(x, &mut pass)?;
-        pass.bilinear(&y, [h, w], false)?.into_tensor()
+impl Segmenter for DeepLabV3 {
+    fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<DeepLabV3> {
+        DeepLabV3::new(Config::from_tensors(&tensors)?, builder(tensors))
     }
 
-    /// As [`DeepLabV3::forward`] but an eighth as high and wide (rounded up), before the resize.
-    ///
-    /// # Errors
-    /// As [`DeepLabV3::forward`].
-    pub fn logits(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+    fn classes(&self) -> usize {
+        self.config.classes
+    }
+
+    /// As high and wide as the backbone's features: an eighth with a ResNet, a sixteenth with a MobileNetV3 (rounded up).
+    fn logits(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
         let x = self.backbone.features(x, pass)?;
         let x = self.pyramid.run(x, pass)?;
         self.head.iter().try_fold(x, |x, conv| pass.conv(conv, &x))
     }
 
-    /// Multiply-adds of a pass over `[batch, 3, height, width]`, times two.
-    ///
-    /// # Errors
-    /// As [`DeepLabV3::forward`].
-    pub fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
         let mut tally = self.backbone.count(shape)?;
         self.pyramid.count(&mut tally)?;
         self.head.iter().try_for_each(|conv| tally.conv(conv))?;

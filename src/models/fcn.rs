@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
+use super::backbone::Backbone;
 use super::batch_norm::conv_norm;
 use super::resnet::{self, ResNet};
-use super::tally::Tally;
-use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Pool, Result, Watch};
+use super::segmenter::{Segmenter, builder};
+use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
 /// The sizes that a checkpoint decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,38 +75,25 @@ impl Fcn {
     pub fn config(&self) -> &Config {
         &self.config
     }
+}
 
-    /// How much each pixel of `x` looks like each class.
-    ///
-    /// # Shapes
-    /// x `[batch, 3, height, width]`, RGB normalised by ImageNet's mean and standard deviation; the result logits
-    /// `[batch, classes, height, width]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for another number of channels or an empty picture; [`Error::Cancelled`].
-    pub fn forward(&self, x: &Tensor, pool: &Pool, watch: &Watch<'_>) -> Result<Tensor> {
-        let (b, c, h, w) = x.dims4()?;
-        let mut pass = Pass::new(pool, watch, self.flops([b, c, h, w])?);
-        let x = pass.enter(x)?;
-        let y = self.logits(x, &mut pass)?;
-        pass.bilinear(&y, [h, w], false)?.into_tensor()
+impl Segmenter for Fcn {
+    fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<Fcn> {
+        Fcn::new(Config::from_tensors(&tensors)?, builder(tensors))
     }
 
-    /// As [`Fcn::forward`] but an eighth as high and wide (rounded up), before the resize.
-    ///
-    /// # Errors
-    /// As [`Fcn::forward`].
-    pub fn logits(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+    fn classes(&self) -> usize {
+        self.config.classes
+    }
+
+    /// An eighth as high and wide (rounded up).
+    fn logits(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
         let x = self.backbone.features(x, pass)?;
         self.head.iter().try_fold(x, |x, conv| pass.conv(conv, &x))
     }
 
-    /// Multiply-adds of a pass over `[batch, 3, height, width]`, times two.
-    ///
-    /// # Errors
-    /// As [`Fcn::forward`].
-    pub fn flops(&self, shape: [usize; 4]) -> Result<f64> {
-        let mut tally: Tally = self.backbone.count(shape)?;
+    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+        let mut tally = self.backbone.count(shape)?;
         self.head.iter().try_for_each(|conv| tally.conv(conv))?;
         Ok(tally.flops)
     }

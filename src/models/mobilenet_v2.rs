@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
+use super::backbone::{Backbone, classify};
 use super::batch_norm::conv_norm;
 use super::resnet::linear;
 use super::tally::Tally;
-use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Pool, Result, Watch};
+use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
 /// The paper's table 2: expansion, channels, blocks, stride of the first.
 const PAPER: [[usize; 4]; 7] =
@@ -150,27 +151,10 @@ impl MobileNetV2 {
     pub fn config(&self) -> &Config {
         &self.config
     }
+}
 
-    /// The last convolution's features of `x`.
-    ///
-    /// # Shapes
-    /// x `[batch, 3, height, width]`, RGB normalised by ImageNet's mean and standard deviation; the result
-    /// `[batch, 1280, ceil(height / 32), ceil(width / 32)]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for another number of channels or an empty picture; [`Error::Cancelled`].
-    pub fn forward(&self, x: &Tensor, pool: &Pool, watch: &Watch<'_>) -> Result<Tensor> {
-        let (b, c, h, w) = x.dims4()?;
-        let mut pass = Pass::new(pool, watch, self.flops([b, c, h, w])?);
-        let x = pass.enter(x)?;
-        self.features(x, &mut pass)?.into_tensor()
-    }
-
-    /// As [`MobileNetV2::forward`], on the way through a larger network.
-    ///
-    /// # Errors
-    /// As [`MobileNetV2::forward`].
-    pub fn features(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+impl Backbone for MobileNetV2 {
+    fn features(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
         let mut x = pass.conv(&self.first, &x)?;
         for block in &self.blocks {
             x = block.run(x, pass)?;
@@ -178,27 +162,15 @@ impl MobileNetV2 {
         pass.conv(&self.last, &x)
     }
 
-    /// The classifier over [`MobileNetV2::features`]: logits `[batch, classes, 1, 1]`, or `None` without a classifier.
-    ///
-    /// # Errors
-    /// As [`MobileNetV2::forward`].
-    pub fn logits(&self, features: &Features, pass: &mut Pass<'_>) -> Result<Option<Features>> {
-        let Some(classifier) = &self.classifier else {
-            return Ok(None);
-        };
-        let mean = pass.mean(features)?;
-        pass.conv(classifier, &mean).map(Some)
+    fn logits(&self, features: &Features, pass: &mut Pass<'_>) -> Result<Option<Features>> {
+        self.classifier.as_ref().map(|conv| classify(conv, features, pass)).transpose()
     }
 
-    /// Multiply-adds of [`MobileNetV2::features`] over `[batch, 3, height, width]`, times two.
-    ///
-    /// # Errors
-    /// As [`MobileNetV2::forward`].
-    pub fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+    fn count(&self, shape: [usize; 4]) -> Result<Tally> {
         let mut tally = Tally::new(shape);
         tally.conv(&self.first)?;
         self.blocks.iter().try_for_each(|block| block.count(&mut tally))?;
         tally.conv(&self.last)?;
-        Ok(tally.flops)
+        Ok(tally)
     }
 }

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
+use super::backbone::{Backbone, classify};
 use super::batch_norm::conv_norm;
 use super::tally::Tally;
-use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Pool, Result, Watch};
+use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
 /// Channels that leave a block, for each that its 3x3 convolution has.
 const EXPANSION: usize = 4;
@@ -171,38 +172,10 @@ impl ResNet {
         &self.config
     }
 
-    /// The last stage's features of `x`.
-    ///
-    /// # Shapes
-    /// x `[batch, 3, height, width]`, RGB normalised by ImageNet's mean and standard deviation; the result
-    /// `[batch, 2048, ceil(height / 32), ceil(width / 32)]`, and twice or four times that height and width with one or
-    /// two stages dilated.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for another number of channels or an empty picture; [`Error::Cancelled`].
-    pub fn forward(&self, x: &Tensor, pool: &Pool, watch: &Watch<'_>) -> Result<Tensor> {
-        let (b, c, h, w) = x.dims4()?;
-        let mut pass = Pass::new(pool, watch, self.flops([b, c, h, w])?);
-        let x = pass.enter(x)?;
-        self.features(x, &mut pass)?.into_tensor()
-    }
-
-    /// As [`ResNet::forward`], on the way through a larger network.
-    ///
-    /// # Errors
-    /// As [`ResNet::forward`].
-    pub fn features(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
-        let mut x = self.stem(x, pass)?;
-        for i in 0..self.stages.len() {
-            x = self.stage(i, x, pass)?;
-        }
-        Ok(x)
-    }
-
     /// The first convolution and the pooling: `[batch, 64, ceil(height / 4), ceil(width / 4)]`.
     ///
     /// # Errors
-    /// As [`ResNet::forward`].
+    /// As [`Backbone::forward`].
     pub fn stem(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
         let y = pass.conv(&self.stem, &x)?;
         pass.max_pool(&y, 3, 2, 1)
@@ -211,32 +184,26 @@ impl ResNet {
     /// `layer{i + 1}` over what came before it; no stage beyond the fourth does anything.
     ///
     /// # Errors
-    /// As [`ResNet::forward`].
+    /// As [`Backbone::forward`].
     pub fn stage(&self, i: usize, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
         self.stages.get(i).into_iter().flatten().try_fold(x, |x, block| block.run(x, pass))
     }
+}
 
-    /// The classifier over [`ResNet::features`]: logits `[batch, classes, 1, 1]`, or `None` without a classifier.
-    ///
-    /// # Errors
-    /// As [`ResNet::forward`].
-    pub fn logits(&self, features: &Features, pass: &mut Pass<'_>) -> Result<Option<Features>> {
-        let Some(classifier) = &self.classifier else {
-            return Ok(None);
-        };
-        let mean = pass.mean(features)?;
-        pass.conv(classifier, &mean).map(Some)
+impl Backbone for ResNet {
+    fn features(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+        let mut x = self.stem(x, pass)?;
+        for i in 0..self.stages.len() {
+            x = self.stage(i, x, pass)?;
+        }
+        Ok(x)
     }
 
-    /// Multiply-adds of [`ResNet::features`] over `[batch, 3, height, width]`, times two.
-    ///
-    /// # Errors
-    /// As [`ResNet::forward`].
-    pub fn flops(&self, shape: [usize; 4]) -> Result<f64> {
-        Ok(self.count(shape)?.flops)
+    fn logits(&self, features: &Features, pass: &mut Pass<'_>) -> Result<Option<Features>> {
+        self.classifier.as_ref().map(|conv| classify(conv, features, pass)).transpose()
     }
 
-    pub(super) fn count(&self, shape: [usize; 4]) -> Result<Tally> {
+    fn count(&self, shape: [usize; 4]) -> Result<Tally> {
         let mut tally = Tally::new(shape);
         tally.conv(&self.stem)?;
         let [.., height, width] = &mut tally.shape;

@@ -4,7 +4,7 @@ use crate::nn::{Conv2d, Result};
 
 /// The shape so far, and the work that led to it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tally {
+pub struct Tally {
     /// `[batch, channels, height, width]`.
     pub shape: [usize; 4],
     /// Multiply-adds times two.
@@ -12,7 +12,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(shape: [usize; 4]) -> Tally {
+    /// Before the first layer, given the input's shape.
+    pub fn new(shape: [usize; 4]) -> Tally {
         Tally { shape, flops: 0.0 }
     }
 
@@ -20,7 +21,7 @@ impl Tally {
     ///
     /// # Errors
     /// As [`Conv2d::output_size`].
-    pub(super) fn conv(&mut self, conv: &Conv2d) -> Result<()> {
+    pub fn conv(&mut self, conv: &Conv2d) -> Result<()> {
         let [height, width] = conv.output_size(self.shape)?;
         self.flops += conv.flops(self.shape);
         self.shape = [self.shape[0], conv.out_channels(), height, width];

@@ -355,15 +355,88 @@ impl<'a> Pass<'a> {
     ///
     /// # Errors
     /// [`Error::Candle`].
-    pub fn tanh(&self, mut x: Features) -> Result<Features> {
+    pub fn tanh(&self, x: Features) -> Result<Features> {
+        self.each(x, |v| v.tanh(), Tensor::tanh)
+    }
+
+    /// The logistic function `1 / (1 + exp(-v))` of every value, in place.
+    ///
+    /// # Errors
+    /// [`Error::Candle`].
+    pub fn sigmoid(&self, x: Features) -> Result<Features> {
+        self.each(x, |v| 1.0 / (1.0 + (-v).exp()), candle_nn::ops::sigmoid)
+    }
+
+    /// `min(max(v + 3, 0), 6) / 6` of every value, in place (Howard et al. 2019, arXiv 1905.02244).
+    ///
+    /// # Errors
+    /// [`Error::Candle`].
+    pub fn hard_sigmoid(&self, x: Features) -> Result<Features> {
+        self.each(x, hard_sigmoid, candle_nn::ops::hard_sigmoid)
+    }
+
+    /// Every value times its [`Pass::hard_sigmoid`], in place.
+    ///
+    /// # Errors
+    /// [`Error::Candle`].
+    pub fn hard_swish(&self, x: Features) -> Result<Features> {
+        self.each(x, |v| v * hard_sigmoid(v), |t| t * candle_nn::ops::hard_sigmoid(t)?)
+    }
+
+    /// `ours` of every value, in place, or `candle` of all at once.
+    fn each(
+        &self,
+        mut x: Features,
+        ours: impl Fn(f32) -> f32 + Sync,
+        candle: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
+    ) -> Result<Features> {
+        self.watch.check()?;
         x.settle();
         match &mut x.body {
             Body::Ours(values) => {
-                values.par_chunks_mut(4096).for_each(|part| part.iter_mut().for_each(|v| *v = v.tanh()));
+                values.par_chunks_mut(4096).for_each(|part| part.iter_mut().for_each(|v| *v = ours(*v)));
                 Ok(x)
             }
-            Body::Candle(t) => Features::of(t.tanh()?),
+            Body::Candle(t) => Features::of(candle(t)?),
         }
+    }
+
+    /// Each channel of each picture times one number, `[batch, channels, 1, 1]`: what squeeze-and-excitation does (Hu et
+    /// al. 2018, arXiv 1709.01507). With our own kernels it is left to whatever reads the channels next.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the numbers are not one per channel; [`Error::Candle`].
+    pub fn gate(&self, mut x: Features, gate: &Features) -> Result<Features> {
+        let [batch, channels, ..] = x.shape;
+        if gate.shape != [batch, channels, 1, 1] {
+            return Err(Error::Shape(format!("a gate of {:?} does not fit maps of {:?}", gate.shape, x.shape)));
+        }
+        x.settle();
+        let gate = self.settled(gate);
+        match (&x.body, gate.values()) {
+            (Body::Ours(_), Some(scales)) => {
+                x.pending = scales.iter().map(|scale| OnTheWay { scale: *scale, shift: 0.0, relu: false }).collect();
+                Ok(x)
+            }
+            _ => Features::of(x.to_tensor()?.broadcast_mul(&gate.to_tensor()?)?),
+        }
+    }
+
+    /// Zeros around each channel: this many rows above and below, columns left and right. For paddings that
+    /// [`Options`](super::Options) has not.
+    ///
+    /// # Errors
+    /// [`Error::Candle`].
+    pub fn pad(&self, x: &Features, [above, below, left, right]: [usize; 4]) -> Result<Features> {
+        let [b, c, h, w] = x.shape;
+        let x = self.settled(x);
+        let Some(data) = x.values() else {
+            return Features::of(x.to_tensor()?.pad_with_zeros(2, above, below)?.pad_with_zeros(3, left, right)?);
+        };
+        let [height, width] = [above + h + below, left + w + right];
+        let mut out = self.pool.take(b * c * height * width);
+        resample::pad(&data, [h, w], &mut out, [height, width], [above, left]);
+        Ok(Features::ours(out, [b, c, height, width]))
     }
 
     /// `x` with nothing pending, copied only if something is.
@@ -499,6 +572,10 @@ impl<'a> Pass<'a> {
         }
         Ok(Features::ours(out, [b, channels, h, w]))
     }
+}
+
+fn hard_sigmoid(v: f32) -> f32 {
+    (v + 3.0).clamp(0.0, 6.0) / 6.0
 }
 
 fn apart() -> Error {

@@ -1,8 +1,9 @@
 //! The layers and kernels that candle lacks or is slow at: a convolution with everything around it folded in, instance
-//! normalisation, and the thread between a long computation and whoever waits for it.
+//! normalisation, a conditional random field, and the thread between a long computation and whoever waits for it.
 
 mod atrous;
 mod conv2d;
+mod crf;
 mod depthwise;
 mod direct;
 mod features;
@@ -10,6 +11,7 @@ mod instance_norm;
 mod inverted;
 mod kernel;
 mod packed;
+mod permutohedral;
 mod plan;
 mod pointwise;
 mod pool;
@@ -20,6 +22,7 @@ mod winograd;
 
 pub(crate) use conv2d::with_slice;
 pub use conv2d::{Activation, Conv2d, Options, Padding, reflection_pad};
+pub use crf::Crf;
 pub use features::{Features, Pass};
 pub use instance_norm::{ChannelStatistics, EPS, Norm, Statistics, instance_norm};
 pub use kernel::Isa;

@@ -1,4 +1,4 @@
-//! Pooling and resizing of feature maps, `[planes, height, width]`, one plane per task.
+//! Pooling, resizing and padding of feature maps, `[planes, height, width]`, one plane per task.
 
 use rayon::prelude::*;
 
@@ -48,6 +48,23 @@ pub(super) fn average_pool(from: &[f32], [h, w]: [usize; 2], to: &mut [f32], [he
 /// The `to` windows that cover `from` pixels, neighbours sharing a pixel where they do not divide evenly.
 pub(super) fn windows(from: usize, to: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     (0..to).map(move |i| i * from / to..((i + 1) * from).div_ceil(to))
+}
+
+/// Zeros around the map, whose first pixel comes to stand at row `above` and column `left`.
+pub(super) fn pad(
+    from: &[f32],
+    [h, w]: [usize; 2],
+    to: &mut [f32],
+    [height, width]: [usize; 2],
+    [above, left]: [usize; 2],
+) {
+    let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
+    planes.for_each(|(from, to)| {
+        to.fill(0.0);
+        for (from, to) in from.chunks_exact(w).zip(to.chunks_exact_mut(width).skip(above)) {
+            to[left..left + w].copy_from_slice(from);
+        }
+    });
 }
 
 /// Bilinear, as PyTorch's `interpolate` with and without `align_corners`.

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::TaskError;
 use crate::models::{
-    DeepLabV3, Fcn, MobileNetV2, ResNet, ResnetGenerator, TransformerNet, cyclegan, deeplabv3, fcn, mobilenet_v2,
-    random, resnet, transformer_net,
+    Backbone, DeepLabV3, Fcn, MobileNetV2, ResNet, ResnetGenerator, Segmenter, TransformerNet, cyclegan, deeplabv3,
+    fcn, mobilenet_v2, random, resnet, transformer_net,
 };
 use crate::nn::{self, Pool, Statistics, Watch};
 
@@ -28,27 +28,23 @@ const ENTRIES: [(&str, Make); 6] = [
         let pool = Pool::default();
         Ok(Box::new(move |x| net.forward_with(x, Statistics::Compute, &Watch::silent(), &pool)))
     }),
-    ("mobilenet-v2", || {
-        let net = MobileNetV2::new(mobilenet_v2::Config::paper(), random::weights())?;
-        let pool = Pool::default();
-        Ok(Box::new(move |x| net.forward(x, &pool, &Watch::silent())))
-    }),
-    ("resnet101", || {
-        let net = ResNet::new(resnet::Config::resnet101(), random::weights())?;
-        let pool = Pool::default();
-        Ok(Box::new(move |x| net.forward(x, &pool, &Watch::silent())))
-    }),
+    ("mobilenet-v2", || backbone(MobileNetV2::new(mobilenet_v2::Config::paper(), random::weights())?)),
+    ("resnet101", || backbone(ResNet::new(resnet::Config::resnet101(), random::weights())?)),
     ("deeplabv3-resnet50", || {
-        let net = DeepLabV3::new(deeplabv3::Config::new(resnet::Config::resnet50(), 21), random::weights())?;
-        let pool = Pool::default();
-        Ok(Box::new(move |x| net.forward(x, &pool, &Watch::silent())))
+        segmenter(DeepLabV3::new(deeplabv3::Config::new(resnet::Config::resnet50(), 21), random::weights())?)
     }),
-    ("fcn-resnet50", || {
-        let net = Fcn::new(fcn::Config::new(resnet::Config::resnet50(), 21), random::weights())?;
-        let pool = Pool::default();
-        Ok(Box::new(move |x| net.forward(x, &pool, &Watch::silent())))
-    }),
+    ("fcn-resnet50", || segmenter(Fcn::new(fcn::Config::new(resnet::Config::resnet50(), 21), random::weights())?)),
 ];
+
+fn backbone(net: impl Backbone + 'static) -> nn::Result<Run> {
+    let pool = Pool::default();
+    Ok(Box::new(move |x| net.forward(x, &pool, &Watch::silent())))
+}
+
+fn segmenter(net: impl Segmenter + 'static) -> nn::Result<Run> {
+    let pool = Pool::default();
+    Ok(Box::new(move |x| net.forward(x, &pool, &Watch::silent())))
+}
 
 /// The networks that [`bench()`] knows.
 pub const NETS: &[&str] = &{

@@ -8,8 +8,8 @@ use candle_nn::VarBuilder;
 
 use super::TaskError;
 use crate::models::{
-    DeepLabV3, Fcn, MobileNetV2, ResNet, ResnetGenerator, TransformerNet, cyclegan, deeplabv3, fcn, mobilenet_v2,
-    resnet, transformer_net,
+    Backbone, DeepLabV3, DeepLabV3MobileNetV2, Fcn, LrAspp, MobileNetV2, ResNet, ResnetGenerator, Segmenter,
+    TransformerNet, Unet, Vgg16, cyclegan, mobilenet_v2, resnet, transformer_net, vgg,
 };
 use crate::nn::{self, Pass, Pool, Statistics, Watch};
 use crate::zoo;
@@ -20,14 +20,19 @@ type Tensors = HashMap<String, Tensor>;
 type Run = fn(Tensors, &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>>;
 
 /// Each architecture and how it runs; a new one is one entry.
-const RUNS: [(&str, Run); 8] = [
+const RUNS: [(&str, Run); 13] = [
     ("transformer-net", transformer_net),
     ("cyclegan-resnet", cyclegan),
-    ("fcn-resnet50", fcn),
-    ("fcn-resnet101", fcn),
-    ("deeplabv3-resnet50", deeplabv3),
-    ("deeplabv3-resnet101", deeplabv3),
+    ("fcn-resnet50", segmenter::<Fcn>),
+    ("fcn-resnet101", segmenter::<Fcn>),
+    ("deeplabv3-resnet50", segmenter::<DeepLabV3>),
+    ("deeplabv3-resnet101", segmenter::<DeepLabV3>),
+    ("deeplabv3-mobilenet-v3-large", segmenter::<DeepLabV3>),
+    ("lraspp-mobilenet-v3-large", segmenter::<LrAspp>),
+    ("deeplabv3-mobilenet-v2-voc21", segmenter::<DeepLabV3MobileNetV2>),
+    ("unet", segmenter::<Unet>),
     ("resnet101", resnet),
+    ("vgg16", vgg16),
     ("mobilenet-v2", mobilenet_v2),
 ];
 
@@ -49,7 +54,7 @@ pub const ARCHITECTURES: &[&str] = &{
 /// first row holds. A generator with batch norms also gives `output_batchstats`, normalised by the picture's own
 /// statistics: pix2pix's `test.py` without `--eval`. A classifier gives its logits as `output`, and `features`; a ResNet
 /// its last stage as `layer4`, that averaged to 14 x 14 as `output` (what captioning networks attend to), and `logits`
-/// where it has a classifier.
+/// where it has a classifier. VGG-16 gives `relu1_2`, `relu2_2`, `relu3_3` and `relu4_3`, the last as `output` too.
 ///
 /// # Errors
 /// [`TaskError::UnknownNet`], [`TaskError::Zoo`] for an unreadable file, [`TaskError::Tensors`] for one without `input`,
@@ -92,14 +97,15 @@ fn cyclegan(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tenso
     Ok(outputs)
 }
 
-fn fcn(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
-    let net = Fcn::new(fcn::Config::from_tensors(&tensors)?, builder(tensors))?;
-    Ok(vec![("output", net.forward(x, &Pool::default(), &Watch::silent())?)])
+fn segmenter<N: Segmenter>(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    Ok(vec![("output", N::from_tensors(tensors)?.forward(x, &Pool::default(), &Watch::silent())?)])
 }
 
-fn deeplabv3(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
-    let net = DeepLabV3::new(deeplabv3::Config::from_tensors(&tensors)?, builder(tensors))?;
-    Ok(vec![("output", net.forward(x, &Pool::default(), &Watch::silent())?)])
+fn vgg16(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let net = Vgg16::new(&vgg::Config::from_tensors(&tensors)?, builder(tensors))?;
+    let features = net.forward(x, &Pool::default(), &Watch::silent())?;
+    let last = features.last().map(|last| ("output", last.clone()));
+    Ok(vgg::TAPS.into_iter().zip(features).chain(last).collect())
 }
 
 fn resnet(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {

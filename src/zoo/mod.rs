@@ -1,6 +1,7 @@
 //! Which weights exist, their cards, and how they are read. A model is one folder in `assets/models`: release builds
 //! carry its card and weights inside the program, debug builds read the weights from the source tree.
 
+mod architecture;
 mod archive;
 mod card;
 mod checkpoint;
@@ -12,8 +13,11 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+pub use architecture::{recognise, segmenter};
 pub use card::{Card, LossRow, StyleCard, Task, Training};
 pub use checkpoint::read_tensors;
+
+use crate::nn;
 
 /// What can go wrong with weights.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,44 @@ pub enum ZooError {
         name: String,
         /// What the reader stumbled over.
         reason: String,
+    },
+    /// A checkpoint that resembles an architecture's but lacks what all of those have.
+    #[error("the weights look most like {architecture}, but there is no tensor {missing:?}")]
+    Unrecognised {
+        /// As in `lucida forward --arch`.
+        architecture: &'static str,
+        /// The first tensor that is missing.
+        missing: &'static str,
+    },
+    /// A checkpoint that resembles nothing.
+    #[error(
+        "the weights (of {example:?}, for one) belong to no network that can be used here; {closest}, for one, has a tensor {missing:?}; known are {known}"
+    )]
+    Unknown {
+        /// The name of one of its tensors.
+        example: String,
+        /// An architecture, as in `lucida forward --arch`.
+        closest: &'static str,
+        /// The first tensor that it would need.
+        missing: &'static str,
+        /// The architectures, joined by commas.
+        known: String,
+    },
+    /// A checkpoint of a network that does something else.
+    #[error("the weights are {architecture}'s, which does not segment pictures; what does is {known}")]
+    NoSegmenter {
+        /// As in `lucida forward --arch`.
+        architecture: &'static str,
+        /// The architectures that would do, joined by commas.
+        known: String,
+    },
+    /// A checkpoint of a known architecture of which no network could be built.
+    #[error("the weights are {architecture}'s, but damaged or of another variant: {source}")]
+    Incomplete {
+        /// As in `lucida forward --arch`.
+        architecture: &'static str,
+        /// Which tensor is missing or misshapen.
+        source: nn::Error,
     },
 }
 

@@ -99,7 +99,7 @@ fn forward_runs_a_checkpoint_on_a_bare_tensor() {
 
     assert!(fail(dir.path(), command, 1).contains("--force"));
     succeed(dir.path(), &format!("{command} --force"));
-    let later = command.replace("transformer-net", "unet");
+    let later = command.replace("transformer-net", "srgan");
     assert!(fail(dir.path(), &later, 2).contains("not yet"));
     let misnamed = command.replace("in.safetensors", "w.safetensors").replace("out.", "other.");
     assert!(fail(dir.path(), &misnamed, 1).contains("\"input\""));

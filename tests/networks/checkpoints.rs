@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use lucida::models::{Fcn, MobileNetV2, ResNet, fcn, mobilenet_v2, random, resnet};
+use lucida::models::{Fcn, MobileNetV2, ResNet, Segmenter, fcn, mobilenet_v2, random, resnet};
 use lucida::nn::{Pool, Watch};
 use lucida::tasks::{TaskError, forward};
 

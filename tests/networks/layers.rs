@@ -131,6 +131,62 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn pointwise_functions_are_their_definitions([h, w] in sides(), b in 1usize..=2, seed in any::<u64>()) {
+        // Wide enough for every branch of the hard ones.
+        let x = (noise([b, 3, h, w], seed) * 3.0).unwrap();
+        let hard = |v: f64| (v + 3.0).clamp(0.0, 6.0) / 6.0;
+        type Op = fn(&Pass<'_>, Features) -> Result<Features>;
+        let functions: [(Op, &dyn Fn(f64) -> f64); 4] = [
+            (|p, x| p.tanh(x), &f64::tanh),
+            (|p, x| p.sigmoid(x), &|v| 1.0 / (1.0 + (-v).exp())),
+            (|p, x| p.hard_sigmoid(x), &hard),
+            (|p, x| p.hard_swish(x), &|v| v * hard(v)),
+        ];
+        for (op, expected) in functions {
+            let expected = each_plane(&x, [h, w], |at, y, x| expected(at(y, x)));
+            // As it is entered, and as our own layers hand it on.
+            agree(&x, &expected, |pass, x| op(pass, pass.enter(&x.to_tensor()?)?));
+            agree(&x, &expected, |pass, x| op(pass, pass.concat(&[x])?));
+        }
+    }
+
+    #[test]
+    fn gates_scale_channels_and_padding_surrounds_them(
+        [h, w] in sides(), b in 1usize..=2, around in [0usize..=3, 0..=3, 0..=3, 0..=3], seed in any::<u64>()
+    ) {
+        let (x, gate) = (noise([b, 3, h, w], seed), noise([b, 3, 1, 1], seed ^ 1));
+        let gated = x.broadcast_mul(&gate).unwrap();
+        let [above, below, left, right] = around;
+        let expected = gated.pad_with_zeros(2, above, below).unwrap().pad_with_zeros(3, left, right).unwrap();
+        let ours = |pass: &Pass<'_>, x: &Features, own: bool| {
+            let gate = pass.enter(&gate.to_dtype(x.to_tensor()?.dtype())?)?;
+            let x = if own { pass.concat(&[x])? } else { pass.enter(&x.to_tensor()?)? };
+            pass.gate(x, &gate)
+        };
+        for own in [false, true] {
+            agree(&x, &expected, |pass, x| pass.pad(&ours(pass, x, own)?, around));
+            // One gate may be pending when the next comes.
+            agree(&x, &gated.broadcast_mul(&gate).unwrap(), |pass, x| {
+                let gate = pass.enter(&gate.to_dtype(x.to_tensor()?.dtype())?)?;
+                pass.gate(ours(pass, x, own)?, &gate)
+            });
+            // A gate that is pending reaches a convolution.
+            let weight = noise([4, 3, 3, 3], seed ^ 2);
+            let filtered = doubled(&gated).conv2d(&doubled(&weight), 1, 1, 1, 1).unwrap();
+            agree(&x, &filtered, |pass, x| {
+                let weight = weight.to_dtype(x.to_tensor()?.dtype())?;
+                let conv = Conv2d::new(&weight, None, Options { padding: 1, ..Options::default() })?;
+                let (pool, watch) = (Pool::default(), Watch::silent());
+                Pass::new(&pool, &watch, 0.0).conv(&conv, &ours(pass, x, own)?)
+            });
+        }
+    }
+}
+
 #[test]
 fn a_residual_is_added_before_the_activation() {
     for (activation, [low, high]) in
@@ -157,13 +213,14 @@ fn a_residual_is_added_before_the_activation() {
 #[test]
 fn what_does_not_fit_is_refused_in_words() {
     type Op = fn(&Pass<'_>, &Features) -> Result<Features>;
-    let refused: [(&str, Op); 9] = [
+    let refused: [(&str, Op); 10] = [
         ("no window", |p, x| p.max_pool(x, 0, 1, 0)),
         ("no stride", |p, x| p.max_pool(x, 2, 0, 0)),
         ("padding wider than half a window", |p, x| p.max_pool(x, 3, 1, 2)),
         ("a window wider than the map", |p, x| p.max_pool(x, 9, 1, 0)),
         ("no pixels to resize to", |p, x| p.bilinear(x, [0, 4], false)),
         ("no pixels to average to", |p, x| p.average_pool(x, [4, 0])),
+        ("a gate of another shape", |p, x| p.gate(p.enter(&x.to_tensor()?)?, x)),
         ("nothing to concatenate", |p, _| p.concat(&[])),
         ("other sizes", |p, x| p.concat(&[x, &p.mean(x)?])),
         ("a residual of another size", |p, x| {

@@ -26,6 +26,11 @@ fn networks_agree_with_torchvision() {
             ("fcn-resnet50", "fcn_resnet50", &["output"]),
             ("deeplabv3-resnet50", "deeplabv3_resnet50", &["output"]),
             ("deeplabv3-resnet101", "deeplabv3_resnet101", &["output"]),
+            ("deeplabv3-mobilenet-v3-large", "deeplabv3_mobilenet_v3_large", &["output"]),
+            ("lraspp-mobilenet-v3-large", "lraspp_mobilenet_v3_large", &["output"]),
+            ("unet", "unet_bilinear", &["output"]),
+            ("unet", "unet_transposed", &["output"]),
+            ("vgg16", "vgg16_taps", &["output", "relu1_2", "relu2_2", "relu3_3", "relu4_3"]),
         ] {
             let (weights, io) = (folder.join(format!("{name}.pth")), folder.join(format!("{name}.io.safetensors")));
             if !weights.exists() {
