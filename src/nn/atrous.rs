@@ -194,7 +194,7 @@ impl Part<'_> {
                 }
             });
         }
-        let sums = blocks.par_iter().enumerate().map(|(b, block)| {
+        let sums = blocks.par_iter().enumerate().with_max_len(1).map(|(b, block)| {
             let own = &products[b / layout.together * group..][..group];
             let first = b % layout.together * (row / layout.together);
             (!cancel.is_cancelled()).then(|| self.write(block, &own[first..], row, lines.clone(), &layout, out))

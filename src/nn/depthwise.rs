@@ -42,6 +42,7 @@ pub(super) fn run(
     let share = (tasks.len() / (4 * TASKS)).max(1);
     let sums: Option<Vec<Vec<Sums>>> = tasks
         .par_chunks(share)
+        .with_max_len(1)
         .map(|tasks| {
             SCRATCH.with_borrow_mut(|scratch| {
                 let of = |task: &usize| {

@@ -32,6 +32,7 @@ pub(super) fn run(
     let tasks = plan.tasks(packed, input.shape[0], grid);
     let sums: Option<Vec<Vec<Sums>>> = tasks
         .par_iter()
+        .with_max_len(1)
         .map(|task| {
             let tile = |scratch: &mut _| tile(packed, isa, &plan, task, input, out, scratch);
             (!cancel.is_cancelled()).then(|| SCRATCHES.with_borrow_mut(tile))

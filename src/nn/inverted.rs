@@ -60,6 +60,7 @@ impl<'a> Inverted<'a> {
         let out = Output::new(out, self.project.shape[0], size, residual, false);
         let layout = Layout::new(self.depthwise, size[1], input.shape[3]);
         let most = (STRIPE / (self.depthwise.shape[0] * size[1])).max(ROWS);
+        let most = size[0].div_ceil(size[0].div_ceil(most)); // stripes of one height
         let (mut given, mut filtered) = SHARED.take();
         for image in 0..input.shape[0] {
             for first in (0..size[0]).step_by(most) {
@@ -152,7 +153,7 @@ impl<'a> Stripe<'a> {
 
     fn pack(&self, panels: &Panels, to: &mut [f32]) {
         let len = self.real * self.layout.pitch;
-        to.par_chunks_exact_mut(panels.group()).enumerate().for_each(|(g, to)| {
+        to.par_chunks_exact_mut(panels.group()).enumerate().with_max_len(1).for_each(|(g, to)| {
             SCRATCH.with_borrow_mut(|Scratch { flat, .. }| {
                 flat.resize(len.max(flat.len()), 0.0);
                 for c in 0..panels.channels(g) {
@@ -172,40 +173,42 @@ impl<'a> Stripe<'a> {
         // From a channel to the next: what a strip may write or read behind it, and no power of two.
         let apart = (self.seen * self.layout.pitch + STRIP).next_multiple_of(2 * STRIP) + 16;
         let groups = self.groups();
-        filtered.par_chunks_exact_mut(to.group()).zip(&groups).enumerate().for_each(|(g, (filtered, channels))| {
-            if cancel.is_cancelled() {
-                return;
-            }
-            SCRATCH.with_borrow_mut(|Scratch { wide, flat }| {
-                wide.resize((BLOCK * apart).max(wide.len()), 0.0);
-                flat.resize((pixels + STRIP).max(flat.len()), 0.0);
-                match self.layers.expand {
-                    Some(expand) => self.expand(expand, g, (from, given), &taps, wide, apart),
-                    None => {
-                        for (c, wide) in channels.clone().zip(wide.chunks_exact_mut(apart)) {
-                            let rows = wide[self.before * self.layout.pitch..].chunks_exact_mut(self.layout.pitch);
-                            rows.enumerate().take(self.real).for_each(|(i, to)| self.row(c, i, to));
+        filtered.par_chunks_exact_mut(to.group()).zip(&groups).enumerate().with_max_len(1).for_each(
+            |(g, (filtered, channels))| {
+                if cancel.is_cancelled() {
+                    return;
+                }
+                SCRATCH.with_borrow_mut(|Scratch { wide, flat }| {
+                    wide.resize((BLOCK * apart).max(wide.len()), 0.0);
+                    flat.resize((pixels + STRIP).max(flat.len()), 0.0);
+                    match self.layers.expand {
+                        Some(expand) => self.expand(expand, g, (from, given), &taps, wide, apart),
+                        None => {
+                            for (c, wide) in channels.clone().zip(wide.chunks_exact_mut(apart)) {
+                                let rows = wide[self.before * self.layout.pitch..].chunks_exact_mut(self.layout.pitch);
+                                rows.enumerate().take(self.real).for_each(|(i, to)| self.row(c, i, to));
+                            }
                         }
                     }
-                }
-                let kernels = &depthwise.passes[0];
-                for (i, (c, wide)) in channels.clone().zip(wide.chunks_exact_mut(apart)).enumerate() {
-                    self.layout.pad(wide, self.before, self.real, self.seen);
-                    let rows = Rows {
-                        input: wide,
-                        taps: self.layout.taps,
-                        weights: std::array::from_fn(|t| kernels.weights[kernels.blocks[c].weights + t]),
-                        bias: depthwise.bias[c],
-                        range: depthwise.options.activation.range(),
-                        step: depthwise.options.stride * self.layout.pitch,
-                        rows: self.rows.len(),
-                        columns: self.columns,
-                    };
-                    rows.convolve(isa, flat);
-                    to.deal(isa, &flat[..pixels], i, filtered);
-                }
-            });
-        });
+                    let kernels = &depthwise.passes[0];
+                    for (i, (c, wide)) in channels.clone().zip(wide.chunks_exact_mut(apart)).enumerate() {
+                        self.layout.pad(wide, self.before, self.real, self.seen);
+                        let rows = Rows {
+                            input: wide,
+                            taps: self.layout.taps,
+                            weights: std::array::from_fn(|t| kernels.weights[kernels.blocks[c].weights + t]),
+                            bias: depthwise.bias[c],
+                            range: depthwise.options.activation.range(),
+                            step: depthwise.options.stride * self.layout.pitch,
+                            rows: self.rows.len(),
+                            columns: self.columns,
+                        };
+                        rows.convolve(isa, flat);
+                        to.deal(isa, &flat[..pixels], i, filtered);
+                    }
+                });
+            },
+        );
     }
 
     /// Expands one block of channels, which come to stand `apart` in `wide`.

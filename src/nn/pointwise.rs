@@ -100,7 +100,7 @@ pub(super) fn run(
             let stripe = first..(first + per_stripe).min(pixels);
             let panels = stripe.len().div_ceil(unit);
             let values = aligned(&mut values, panels * panel);
-            values.par_chunks_mut(TOGETHER * panel).enumerate().for_each(|(i, to)| {
+            values.par_chunks_mut(TOGETHER * panel).enumerate().with_max_len(1).for_each(|(i, to)| {
                 let start = stripe.start + i * TOGETHER * unit;
                 for c in 0..channels {
                     let plane = image * channels + c;
@@ -111,6 +111,7 @@ pub(super) fn run(
             let tasks = tasks(packed.passes[0].blocks.len(), panels);
             let sums: Vec<_> = tasks
                 .par_iter()
+                .with_max_len(1)
                 .map(|(blocks, panels)| {
                     let pixels = stripe.start + panels.start * unit..stripe.end.min(stripe.start + panels.end * unit);
                     let values = &values[panels.start * panel..];
@@ -141,7 +142,7 @@ pub(super) fn multiply(
     cancel: &CancelToken,
 ) {
     let (taps, unit) = (layout.taps(), layout.unit);
-    tasks(packed.passes[0].blocks.len(), layout.count).into_par_iter().for_each(|(blocks, panels)| {
+    tasks(packed.passes[0].blocks.len(), layout.count).into_par_iter().with_max_len(1).for_each(|(blocks, panels)| {
         let pixels = stripe.start + panels.start * unit..stripe.end.min(stripe.start + panels.end * unit);
         let values = &values[panels.start * layout.panel()..];
         if !cancel.is_cancelled() {

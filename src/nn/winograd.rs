@@ -103,6 +103,7 @@ pub(super) fn run(
             let tasks = tasks(packed.passes[0].blocks.len(), stripe.len(), layout.together);
             let sums: Vec<_> = tasks
                 .par_iter()
+                .with_max_len(1)
                 .map(|(weights, tiles)| {
                     let tiles = tiles.clone().map(|t| (&stripe[t][..], &values[t * layout.block..][..layout.block]));
                     let go = !cancel.is_cancelled();
