@@ -8,7 +8,12 @@
 use std::arch::x86_64 as x86;
 use std::sync::OnceLock;
 
+use super::precision::Precision;
+
 mod four;
+mod pairs;
+
+pub(super) use pairs::{pack_pairs, pair_weights};
 
 /// The instruction sets a kernel exists for, slowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +24,8 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512F.
     Avx512,
+    /// x86-64 with AVX512-BF16, over pairs of channels: what [`Precision::Bf16`] turns the former into.
+    Avx512Bf16,
 }
 
 impl Isa {
@@ -28,7 +35,7 @@ impl Isa {
         *BEST.get_or_init(|| Isa::available().last().copied().unwrap_or(Isa::Plain))
     }
 
-    /// All that this machine has, slowest first; never empty.
+    /// All for f32 that this machine has, slowest first; never empty.
     pub fn available() -> Vec<Isa> {
         #[allow(unused_mut)]
         let mut all = vec![Isa::Plain];
@@ -45,20 +52,35 @@ impl Isa {
         all
     }
 
+    /// The one to use instead where weights and input may be rounded to `precision`.
+    pub(super) fn at(self, precision: Precision) -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        if (self, precision) == (Isa::Avx512, Precision::Bf16) && is_x86_feature_detected!("avx512bf16") {
+            return Isa::Avx512Bf16;
+        }
+        let _ = precision;
+        self
+    }
+
+    /// The 32-bit words that one pixel's `channels` fill.
+    pub(super) fn words(self, channels: usize) -> usize {
+        if self == Isa::Avx512Bf16 { channels.div_ceil(2) } else { channels }
+    }
+
     /// Pixels in one vector.
     pub(super) fn lanes(self) -> usize {
         match self {
             Isa::Plain => 4,
             Isa::Avx2 => 8,
-            Isa::Avx512 => 16,
+            Isa::Avx512 | Isa::Avx512Bf16 => 16,
         }
     }
 
     /// Vectors per strip that fill the registers for a block of `channels` output channels.
     pub(super) fn vectors(self, channels: usize) -> usize {
         match (self, channels) {
-            (Isa::Avx512, 5..) | (Isa::Plain | Isa::Avx2, 3) => 3,
-            (Isa::Avx512, _) => 6,
+            (Isa::Avx512 | Isa::Avx512Bf16, 5..) | (Isa::Plain | Isa::Avx2, 3) => 3,
+            (Isa::Avx512 | Isa::Avx512Bf16, _) => 6,
             // 4 x 3 sums, 3 inputs and a weight would be sixteen exactly, and the compiler spills one of them.
             (Isa::Plain | Isa::Avx2, 4..) => 2,
             (Isa::Plain | Isa::Avx2, _) => 4,
@@ -164,7 +186,8 @@ impl Strip<'_> {
             ($kernel:ident: $($block:literal x $($vectors:literal)+),+) => {
                 match (self.block, self.vectors) {
                     // SAFETY: the assertions above bound every read, what `end` promises every write (for a buffer
-                    // block <= BLOCK and reach <= STRIP); an `Isa` other than Plain is only ever made by `available`, which asked the processor.
+                    // block <= BLOCK and reach <= STRIP); an `Isa` other than Plain is only ever made by `available` and
+                    // `at`, which asked the processor.
                     $($(($block, $vectors) => unsafe { $kernel::<$block, $vectors>(self, 0, end) },)+)+
                     _ => unreachable!("no kernel for {} channels x {} vectors", self.block, self.vectors),
                 }
@@ -185,6 +208,10 @@ impl Strip<'_> {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => {
                 pick!(avx512: 8 x 1 2 3, 4 x 1 2 3 4 5 6, 3 x 1 2 3 4 5 6, 2 x 1 2 3 4 5 6, 1 x 1 2 3 4 5 6);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => {
+                pick!(avx512_bf16: 8 x 1 2 3, 4 x 1 2 3 4 5 6, 3 x 1 2 3 4 5 6, 2 x 1 2 3 4 5 6, 1 x 1 2 3 4 5 6);
             }
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 if self.block == 8 => pick!(avx2 halved: 1 2),
@@ -269,6 +296,10 @@ kernel!(#[target_feature(enable = "avx512f")] avx512, lanes 16, zero x86::_mm512
     load near, splat x86::_mm512_set1_ps, fma x86::_mm512_fmadd_ps, add x86::_mm512_add_ps, max x86::_mm512_max_ps,
     min x86::_mm512_min_ps, store put);
 #[cfg(target_arch = "x86_64")]
+kernel!(#[target_feature(enable = "avx512f,avx512bf16")] avx512_bf16, lanes 16, zero x86::_mm512_setzero_ps(),
+    load near, splat x86::_mm512_set1_ps, fma pairs::dot, add x86::_mm512_add_ps, max x86::_mm512_max_ps,
+    min x86::_mm512_min_ps, store put);
+#[cfg(target_arch = "x86_64")]
 kernel!(#[target_feature(enable = "avx2,fma")] avx2, lanes 8, zero x86::_mm256_setzero_ps(),
     load near, splat x86::_mm256_set1_ps, fma x86::_mm256_fmadd_ps, add x86::_mm256_add_ps, max x86::_mm256_max_ps,
     min x86::_mm256_min_ps, store put);
@@ -289,7 +320,7 @@ macro_rules! for_each_isa {
     ($(#[$doc:meta])* $name:ident, $body:ident ( $($arg:ident : $type:ty),* )) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments)]
-        pub(super) fn $name(isa: Isa, $($arg: $type),*) {
+        pub(in crate::nn) fn $name(isa: Isa, $($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f")]
             unsafe fn avx512($($arg: $type),*) {
@@ -303,7 +334,7 @@ macro_rules! for_each_isa {
             match isa {
                 // SAFETY: safe code throughout; an `Isa` other than Plain means the processor has the instructions.
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => unsafe { avx512($($arg),*) },
+                Isa::Avx512 | Isa::Avx512Bf16 => unsafe { avx512($($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx2 => unsafe { avx2($($arg),*) },
@@ -393,6 +424,9 @@ pub(crate) struct OnTheWay {
 }
 
 impl OnTheWay {
+    /// Nothing.
+    pub(crate) const NOTHING: OnTheWay = OnTheWay { scale: 1.0, shift: 0.0, relu: false };
+
     /// One value's way in.
     #[inline(always)]
     pub(crate) fn apply(self, v: f32) -> f32 {

@@ -12,6 +12,7 @@ mod packed;
 mod plan;
 mod pointwise;
 mod pool;
+mod precision;
 mod resample;
 mod transpose;
 mod watch;
@@ -23,6 +24,7 @@ pub use features::{Features, Pass};
 pub use instance_norm::{ChannelStatistics, EPS, Norm, Statistics, instance_norm};
 pub use kernel::Isa;
 pub use pool::Pool;
+pub use precision::Precision;
 pub use watch::{CancelToken, Watch};
 
 /// What can go wrong in a forward pass.
