@@ -398,6 +398,6 @@ fn passes() {
         println!("width 16 @ {n}: {:.3} s at best, {:.3} s median", times[0], times[times.len() / 2]);
     }
     for n in sizes.split(',').map(|n| n.parse::<usize>().unwrap()) {
-        println!("{:?}", lucida::tasks::bench("johnson", n, 2, 3).unwrap());
+        println!("{:?}", lucida::tasks::bench("johnson", n, 2, 3, Precision::F32).unwrap());
     }
 }

@@ -127,6 +127,9 @@ stroke-fine = Fine ({ $pixels } px)
 stroke-medium = Medium ({ $pixels } px)
 stroke-broad = Broad ({ $pixels } px)
 stroke-bold = Bold ({ $pixels } px)
+bf16 = Faster, less exact arithmetic (bf16)
+bf16-tip = XXX
+bf16-missing = This processor lacks the instructions for it (AVX512-BF16).
 
 style-hokusai-great-wave = Great Wave
 style-van-gogh-auvers = Auvers

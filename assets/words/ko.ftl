@@ -123,6 +123,9 @@ stroke-fine = 섬세하게 ({ $pixels } px)
 stroke-medium = 보통 ({ $pixels } px)
 stroke-broad = 굵게 ({ $pixels } px)
 stroke-bold = 아주 굵게 ({ $pixels } px)
+bf16 = 더 빠르고 덜 정확한 연산 (bf16)
+bf16-tip = XXX
+bf16-missing = 이 프로세서에는 필요한 명령어(AVX512-BF16)가 없습니다.
 
 style-hokusai-great-wave = 가나가와의 파도
 style-van-gogh-auvers = 오베르
