@@ -47,7 +47,8 @@ fn pack_pairs_body([low, high]: [&[f32]; 2], ways: [OnTheWay; 2], to: &mut [f32]
 
 /// Weights `[channel][run]` as `[pair of channels][run]`; a last channel without a partner is paired with zeros.
 pub(in crate::nn) fn pair_weights(weights: &[f32], run: usize, to: &mut Vec<f32>) {
-    for two in weights.chunks(2 * run) {
+    // A phase of a small transposed kernel may have no tap at all.
+    for two in weights.chunks(2 * run.max(1)) {
         let (low, high) = two.split_at(run);
         to.extend(low.iter().enumerate().map(|(i, low)| pair(*low, high.get(i).copied().unwrap_or(0.0))));
     }
