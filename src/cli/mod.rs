@@ -62,7 +62,7 @@ pub enum Command {
 /// How commands compute.
 #[derive(Clone, Copy, Debug, Args)]
 struct Arithmetic {
-    /// Precision of the multiplications: f32, or bf16, which is faster, off by some tenths of a percent, and needs a
+    /// What is multiplied: f32, or bf16, which is faster and rounds every factor to 8 significant bits; that needs a
     /// processor with AVX512-BF16
     #[arg(long, value_name = "f32|bf16", default_value = Precision::F32.name(), value_parser = precision)]
     precision: Precision,
