@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use common::{noise, relative};
+use common::{doubles, noise, relative};
 use lucida::models::TransformerNet;
 use lucida::models::transformer_net::Config;
 use lucida::nn::{
-    self, Activation, ChannelStatistics, Conv2d, Isa, Norm, Options, Padding, Pass, Pool, Statistics, Watch,
+    self, Activation, ChannelStatistics, Conv2d, Isa, Norm, Options, Padding, Pass, Pool, Precision, Statistics, Watch,
     reflection_pad,
 };
 use proptest::prelude::*;
@@ -109,6 +109,33 @@ proptest! {
             let got = conv.forward(&x, &Watch::silent()).unwrap();
             let off = relative(&got, &expected);
             prop_assert!(off < 1e-4, "{isa:?} is off by {off}");
+        }
+    }
+
+    #[test]
+    fn convolution_in_bf16_agrees_with_candle_over_rounded_factors(case in cases(), seed in any::<u64>()) {
+        let Some(watch) = in_bf16() else { return Ok(()) };
+        let Case { batch, ins, outs, kernel: [kh, kw], size: [h, w], options } = case;
+        let x = noise(&[batch, ins, h, w], seed);
+        let weight = noise(&[outs, ins / options.groups, kh, kw], seed ^ 1);
+        let bias = noise(&[outs], seed ^ 2);
+        let run = |x: &Tensor, weight: &Tensor, watch: &Watch<'_>| {
+            Conv2d::new(weight, Some(&bias), options).unwrap().forward(x, watch).unwrap()
+        };
+        // What rounding leaves alone: weights of a sixteenth's grain, of which four, as doubling adds up, still fit. A
+        // layer that stays f32 may have its own method's error.
+        let (even, coarse) = (bf16(&x), ((&weight * 16.0).unwrap().round().unwrap() / 16.0).unwrap());
+        let got = run(&even, &coarse, &watch);
+        let off = relative(&got, &candle_conv(&even, &coarse, &bias, options));
+        let stayed = values(&got) == values(&run(&even, &coarse, &Watch::silent()));
+        prop_assert!(off < 1e-5 || stayed, "over rounded factors it is off by {off}");
+
+        // Either factor of each product is off by at most 2^-8 of itself.
+        let (zero, plain) = (bias.zeros_like().unwrap(), Options { activation: Activation::None, ..options });
+        let sizes = candle_conv(&x.abs().unwrap(), &weight.abs().unwrap(), &zero, plain);
+        let (got, want) = (doubles(&run(&x, &weight, &watch)), doubles(&candle_conv(&x, &weight, &bias, options)));
+        for ((got, want), size) in got.iter().zip(&want).zip(doubles(&sizes)) {
+            prop_assert!((got - want).abs() <= size * 1.002 / 128.0 + 1e-5, "{got} for {want}, the products' size being {size}");
         }
     }
 
@@ -210,6 +237,55 @@ proptest! {
                 prop_assert!((f64::from(*got) - y).abs() < 1e-4 + grain, "{got} for {y}");
             }
         }
+    }
+}
+
+/// A watch for passes in bf16, where the processor has it.
+fn in_bf16() -> Option<Watch<'static>> {
+    let watch = Precision::Bf16.is_available().then(|| Watch::silent().with_precision(Precision::Bf16));
+    if watch.is_none() {
+        eprintln!("SKIPPED: this processor has no AVX512-BF16");
+    }
+    watch
+}
+
+/// Rounded by candle.
+fn bf16(x: &Tensor) -> Tensor {
+    x.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap()
+}
+
+#[test]
+fn factors_are_rounded_to_the_nearest_bf16_and_what_is_no_number_stays_none() {
+    let Some(watch) = in_bf16() else { return };
+    let odd = [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN];
+    // Halfway to an even and to an odd neighbour, a bit to either side, and just below a power of two.
+    let ties = [0x3f80_8000, 0x3f81_8000, 0x3f80_8001, 0x3f80_7fff, 0x3fff_ffff, 0xbf81_8000].map(f32::from_bits);
+    let mut all = values(&noise(&[1000], 1));
+    all.extend(odd.iter().chain(&ties).chain(&[0.0, -0.0, 1e-30, -3e37]));
+    let n = all.len();
+    let expected = values(&bf16(&Tensor::new(&all[..], &Device::Cpu).unwrap()));
+    let same = |got: &[f32], what: &str| {
+        for ((got, want), given) in got.iter().zip(&expected).zip(&all) {
+            assert!(got == want || got.is_nan() && want.is_nan(), "{what} {given} became {got}, not {want}");
+        }
+    };
+    // One channel of three, each of the three in turn, passed on times 1, the others left out: 1x1 and direct.
+    for channel in 0..3 {
+        for stride in [1, 2] {
+            let mut x = vec![0.5; 3 * n * stride];
+            all.iter().enumerate().for_each(|(i, v)| x[channel * n * stride + i * stride] = *v);
+            let x = Tensor::from_vec(x, (1, 3, 1, n * stride), &Device::Cpu).unwrap();
+            let one: Vec<f32> = (0..3).map(|c| f32::from(c == channel)).collect();
+            let weight = Tensor::from_vec(one, (1, 3, 1, 1), &Device::Cpu).unwrap();
+            let conv = Conv2d::new(&weight, None, Options { stride, ..Options::default() }).unwrap();
+            same(&values(&conv.forward(&x, &watch).unwrap()), "input");
+        }
+        let mut weight = vec![0.0; 3 * n];
+        all.iter().enumerate().for_each(|(i, v)| weight[i * 3 + channel] = *v);
+        let weight = Tensor::from_vec(weight, (n, 3, 1, 1), &Device::Cpu).unwrap();
+        let conv = Conv2d::new(&weight, None, Options::default()).unwrap();
+        let ones = Tensor::ones((1, 3, 1, 1), DType::F32, &Device::Cpu).unwrap();
+        same(&values(&conv.forward(&ones, &watch).unwrap()), "weight");
     }
 }
 
@@ -335,6 +411,12 @@ fn the_fused_network_is_the_network() {
             assert!(relative(&again, &y) < 1e-5, "replayed statistics change the result");
         }
     }
+    if let Some(watch) = in_bf16() {
+        let (x, mix) = (noise(&[1, 3, 64, 48], 9).affine(127.0, 127.0).unwrap(), [0.2, 0.5, 0.3]);
+        let y = net.forward(&x, &mix, Statistics::Compute, &watch).unwrap();
+        let off = relative(&y, &slow_network(&tensors, &x, &mix));
+        assert!(off > 1e-5 && off < 0.05, "in bf16 it is off by {off}");
+    }
     let x = noise(&[1, 3, 16, 16], 1);
     assert!(net.forward(&x, &[1.0], Statistics::Compute, &Watch::silent()).is_err(), "a mix of the wrong length");
     let short = net.forward(&x, &[1.0, 0.0, 0.0], Statistics::Replay(&[]), &Watch::silent());
@@ -362,6 +444,6 @@ fn passes() {
         println!("width 16 @ {n}: {:.3} s at best, {:.3} s median", times[0], times[times.len() / 2]);
     }
     for n in sizes.split(',').map(|n| n.parse::<usize>().unwrap()) {
-        println!("{:?}", lucida::tasks::bench("johnson", n, 2, 3).unwrap());
+        println!("{:?}", lucida::tasks::bench("johnson", n, 2, 3, Precision::F32).unwrap());
     }
 }

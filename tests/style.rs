@@ -24,7 +24,7 @@ fn stylizer() -> Stylizer {
 }
 
 fn only(id: &str) -> Params {
-    Params { mix: vec![(id.to_owned(), 1.0)], longer_side: None }
+    Params { mix: vec![(id.to_owned(), 1.0)], ..Params::default() }
 }
 
 fn photo(w: u32, h: u32) -> Picture {
@@ -52,7 +52,7 @@ fn a_mix_means_its_proportions() {
     let (stylizer, photo) = (stylizer(), photo(40, 30));
     let run = |mix: &[(&str, f32)]| {
         let mix = mix.iter().map(|(id, w)| ((*id).to_owned(), *w)).collect();
-        stylizer.run(&photo, &Params { mix, longer_side: None }, &Watch::silent()).map(|o| o.styled)
+        stylizer.run(&photo, &Params { mix, ..Params::default() }, &Watch::silent()).map(|o| o.styled)
     };
     let half = run(&[("a", 1.0), ("b", 1.0)]).unwrap();
     assert_eq!(half, run(&[("a", 0.25), ("b", 0.5), ("a", 0.25)]).unwrap());

@@ -13,6 +13,7 @@ use lucida::app::session::{CompareMode, Session};
 use lucida::app::{App, Start};
 use lucida::gpu::{PictureTexture, composite};
 use lucida::imaging::{self, Format, Picture};
+use lucida::nn::Precision;
 
 type Window = Harness<'static, App>;
 
@@ -190,6 +191,33 @@ fn a_person_drops_picks_slides_takes_back_and_exports() {
         composite::export(&imaging::open(&b).unwrap(), &e.find(&look.params()).unwrap().styled, look.blend()).unwrap();
     assert_eq!(imaging::open(&out).unwrap(), wanted);
     assert!(h.state().notices.texts().any(|t| t.contains("out.png")));
+}
+
+#[test]
+fn a_person_trades_exactness_for_speed_and_takes_it_back() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 120, 80)]));
+    settled(&mut h);
+    h.get_by_label("Faster, less exact arithmetic (bf16)").click();
+    h.run_steps(3);
+    settled(&mut h);
+    let precisions = |h: &Window| -> Vec<Precision> {
+        h.state().studio.current().unwrap().made.iter().map(|m| m.params.precision).collect()
+    };
+    if !Precision::Bf16.is_available() {
+        eprintln!("SKIPPED: this processor has no AVX512-BF16; the control is greyed");
+        assert_eq!((h.state().session.look.precision, precisions(&h)), (Precision::F32, vec![Precision::F32]));
+        return;
+    }
+    // The picture is painted anew, and differently; the exact result stays in the strip and comes back.
+    assert_eq!(precisions(&h), [Precision::Bf16, Precision::F32]);
+    let made = &h.state().studio.current().unwrap().made;
+    assert_ne!(made[0].styled, made[1].styled);
+    h.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    h.run_steps(3);
+    settled(&mut h);
+    assert_eq!(h.state().session.look.precision, Precision::F32);
+    assert_eq!(precisions(&h).len(), 2);
 }
 
 #[test]

@@ -127,6 +127,9 @@ stroke-fine = Fine ({ $pixels } px)
 stroke-medium = Medium ({ $pixels } px)
 stroke-broad = Broad ({ $pixels } px)
 stroke-bold = Bold ({ $pixels } px)
+bf16 = Faster, less exact arithmetic (bf16)
+bf16-tip = Multiplies with 8 significant bits instead of 24 and paints the picture anew, sooner. Measured on the sample pictures, colours differ by at most 4 of 255 levels, by 2 or less in 99.9 % of all values.
+bf16-missing = This processor lacks the instructions for it (AVX512-BF16).
 
 style-hokusai-great-wave = Great Wave
 style-van-gogh-auvers = Auvers

@@ -123,6 +123,9 @@ stroke-fine = 섬세하게 ({ $pixels } px)
 stroke-medium = 보통 ({ $pixels } px)
 stroke-broad = 굵게 ({ $pixels } px)
 stroke-bold = 아주 굵게 ({ $pixels } px)
+bf16 = 더 빠르고 덜 정확한 연산 (bf16)
+bf16-tip = 곱셈을 유효 숫자 24비트 대신 8비트로 하여 그림을 더 빨리 다시 그립니다. 샘플 사진에서 잰 색의 차이는 255단계 중 최대 4단계이고, 모든 값의 99.9 %에서 2단계 이하입니다.
+bf16-missing = 이 프로세서에는 필요한 명령어(AVX512-BF16)가 없습니다.
 
 style-hokusai-great-wave = 가나가와의 파도
 style-van-gogh-auvers = 오베르

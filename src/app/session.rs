@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::words::Language;
 use crate::gpu::composite::Blend;
 use crate::imaging;
+use crate::nn::Precision;
 use crate::tasks::style::Params;
 
 /// How the style is applied: what undo and redo go back and forth over.
@@ -25,18 +26,21 @@ pub struct Look {
     pub keep_colours: bool,
     /// The longer side the network works at, in pixels; `None` is the picture's own.
     pub longer_side: Option<u32>,
+    /// How exactly the network computes.
+    pub precision: Precision,
 }
 
 impl Default for Look {
     fn default() -> Self {
-        Self { mix: vec![("hokusai-great-wave".into(), 1.0)], strength: 1.0, keep_colours: false, longer_side: None }
+        let mix = vec![("hokusai-great-wave".into(), 1.0)];
+        Self { mix, strength: 1.0, keep_colours: false, longer_side: None, precision: Precision::F32 }
     }
 }
 
 impl Look {
     /// What the network needs to know.
     pub fn params(&self) -> Params {
-        Params { mix: self.mix.clone(), longer_side: self.longer_side }
+        Params { mix: self.mix.clone(), longer_side: self.longer_side, precision: self.precision }
     }
 
     /// What the shader needs to know.

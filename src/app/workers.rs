@@ -157,7 +157,7 @@ pub(super) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome>) -> Re
                 let small = picture.resized(GALLERY);
                 let styles = model.styles();
                 for (i, style) in styles.iter().enumerate() {
-                    let params = Params { mix: vec![(style.id.clone(), 1.0)], longer_side: None };
+                    let params = Params { mix: vec![(style.id.clone(), 1.0)], ..Params::default() };
                     let (from, to) = (i as f32 / styles.len() as f32, (i + 1) as f32 / styles.len() as f32);
                     let run = |w: &Watch| model.run(&small, &params, &w.part(from, to));
                     let outcome = desk.watched(run).map_err(failed)?;

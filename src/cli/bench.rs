@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::{Failure, console};
+use super::{Arithmetic, Failure, console};
 use crate::tasks;
 
 /// Which network, how large, how often.
@@ -26,6 +26,9 @@ pub struct Arguments {
     #[arg(long, value_name = "R", default_value = "5")]
     runs: NonZeroUsize,
 
+    #[command(flatten)]
+    arithmetic: Arithmetic,
+
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -36,15 +39,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let net = arguments.net.as_str();
     let cores = std::thread::available_parallelism().ok();
     let threads = arguments.threads.or(cores).map_or(1, NonZeroUsize::get);
-    let timed = tasks::bench(net, arguments.size as usize, threads, arguments.runs.get())?;
+    let precision = arguments.arithmetic.precision;
+    let timed = tasks::bench(net, arguments.size as usize, threads, arguments.runs.get(), precision)?;
     if arguments.json {
         return console::print_json(&timed);
     }
+    let rounding = timed
+        .rounding
+        .map(|r| format!(", {} off by {:.2} % of the largest value", r.precision.name(), r.error * 100.0));
     console::print(&format!(
-        "{net} at {size} x {size}, {threads} threads: {:.3} s (median of {}), {} MB at most",
+        "{net} at {size} x {size}, {threads} threads: {:.3} s (median of {}), {} MB at most{}",
         timed.median_s,
         timed.runs,
         timed.peak_rss_mb,
+        rounding.unwrap_or_default(),
         size = timed.size,
     ))
 }

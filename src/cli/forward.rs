@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::console::Session;
-use super::{Failure, files};
+use super::{Arithmetic, Failure, files};
 use crate::tasks;
 
 /// Architectures that later versions run: known by name, but not here yet.
@@ -35,6 +35,9 @@ pub struct Arguments {
     #[arg(long, value_name = "OUT.safetensors")]
     output: PathBuf,
 
+    #[command(flatten)]
+    arithmetic: Arithmetic,
+
     /// Replace the output if it exists
     #[arg(long)]
     force: bool,
@@ -47,7 +50,7 @@ pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failur
         return Err(Failure::later("architecture", arch, tasks::ARCHITECTURES));
     }
     files::check_target(&arguments.output, arguments.force)?;
-    let outputs = tasks::forward(arch, &arguments.weights, &arguments.input)?;
+    let outputs = tasks::forward(arch, &arguments.weights, &arguments.input, arguments.arithmetic.precision)?;
     let bytes = safetensors::serialize(&outputs, None)
         .map_err(|e| Failure::with("cannot write the result as safetensors", e))?;
     session.save(&arguments.output, &bytes, arguments.force)

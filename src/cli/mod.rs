@@ -18,10 +18,11 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use console::Session;
 
+use crate::nn::Precision;
 use crate::tasks::TaskError;
 
 /// What was asked for: a window with some pictures, or one command.
@@ -56,6 +57,25 @@ pub enum Command {
     Bench(bench::Arguments),
     /// Run a checkpoint: tensor in, tensor out, nothing done before or after
     Forward(forward::Arguments),
+}
+
+/// How commands compute.
+#[derive(Clone, Copy, Debug, Args)]
+struct Arithmetic {
+    /// What is multiplied: f32, or bf16, which is faster and rounds every factor to 8 significant bits; that needs a
+    /// processor with AVX512-BF16
+    #[arg(long, value_name = "f32|bf16", default_value = Precision::F32.name(), value_parser = precision)]
+    precision: Precision,
+}
+
+/// A precision that this machine has. Falling back to f32 would go unnoticed in a script that counts on the speed.
+fn precision(text: &str) -> Result<Precision, String> {
+    let all = [Precision::F32, Precision::Bf16];
+    let precision = all.into_iter().find(|p| p.name() == text).ok_or("there are f32 and bf16")?;
+    match precision.is_available() {
+        true => Ok(precision),
+        false => Err("this processor lacks the instructions (AVX512-BF16); use f32".into()),
+    }
 }
 
 /// Why a command stopped early.

@@ -21,22 +21,22 @@ const FAINT_INK: [u8; 3] = [160, 160, 160];
 /// Width over height that the sheet comes closest to.
 const ASPECT: f32 = 1.5;
 
-/// Renders the sheet; the model's id and the seconds spent in the network come with it.
+/// Renders the sheet, every style as `params` say but for the mix; the model's id and the seconds spent in the network come with it.
 pub(super) fn render(
     stylizer: &Stylizer,
     original: &Picture,
-    cell: Option<u32>,
+    params: &Params,
     blend: Blend,
     watch: &Watch,
 ) -> Result<(Picture, String, f64), Failure> {
-    let photo = original.resized(cell.unwrap_or(CELL));
+    let photo = original.resized(params.longer_side.unwrap_or(CELL));
     let styles = stylizer.styles();
     let mut sheet = Sheet::new(&photo, styles.len() + 1);
     sheet.paste(0, &photo, "The photo", "");
     let (mut model, mut seconds) = (String::new(), 0.0);
     for (index, style) in styles.iter().enumerate() {
         let part = |i: usize| i as f32 / styles.len() as f32;
-        let params = Params { mix: vec![(style.id.clone(), 1.0)], longer_side: None };
+        let params = Params { mix: vec![(style.id.clone(), 1.0)], longer_side: None, ..*params };
         let outcome = stylizer.run(&photo, &params, &watch.part(part(index), part(index + 1)))?;
         let painted =
             gpu::composite::export(&photo, &outcome.styled, blend).map_err(|e| Failure::Work(e.to_string()))?;

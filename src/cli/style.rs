@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::console::{self, Session};
 use super::files::{self, FormatName, Job, Target, Writing};
 use super::progress::Progress;
-use super::{Failure, sheet};
+use super::{Arithmetic, Failure, sheet};
 use crate::gpu::{self, Blend};
 use crate::imaging::{self, Picture};
 use crate::nn::Watch;
@@ -55,6 +55,9 @@ pub struct Arguments {
     /// photo's size [default: the photo's]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=65_535))]
     size: Option<u32>,
+
+    #[command(flatten)]
+    arithmetic: Arithmetic,
 
     /// JPEG quality
     #[arg(long, value_name = "1..100", value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -172,6 +175,7 @@ fn params(arguments: &Arguments, known: &[&str]) -> Result<Params, Failure> {
     Ok(Params {
         mix: styles.iter().enumerate().map(|(i, id)| (id.clone(), weight(i))).collect(),
         longer_side: arguments.size,
+        precision: arguments.arithmetic.precision,
     })
 }
 
@@ -249,7 +253,7 @@ impl Work<'_> {
         let report = |share: f32| self.progress.at(share);
         let watch = Watch::new(self.session.token(), &report);
         let (picture, model, seconds) = match self.arguments.sheet {
-            true => sheet::render(&self.stylizer, &original, self.arguments.size, self.blend(), &watch)?,
+            true => sheet::render(&self.stylizer, &original, &self.params, self.blend(), &watch)?,
             false => self.style(&original, &watch)?,
         };
         let bytes = imaging::encode(&picture, job.format).map_err(|e| Failure::with(job.source.path(), e))?;

@@ -253,11 +253,7 @@ impl Conv2d {
         let Body::Packed(packed, isa) = &self.body else {
             return Err(Error::Shape("the weights are not packed for the processor".into()));
         };
-        if packed.run(*isa, input, out, size, residual, moments, watch.token()) {
-            Ok(())
-        } else {
-            Err(Error::Cancelled)
-        }
+        if packed.run(*isa, input, out, size, residual, moments, watch) { Ok(()) } else { Err(Error::Cancelled) }
     }
 
     fn candle(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::kernel::{self, BLOCK, Isa, STRIP, Strip, Sums, Taps};
+use super::kernel::{self, BLOCK, Isa, OnTheWay, STRIP, Strip, Sums, Taps};
 use super::packed::{Input, Output, Packed};
 use super::plan::{Columns, Plan, Task, strips};
 use super::watch::CancelToken;
@@ -75,8 +75,8 @@ fn tile(
     let row_len = plan.row_len * columns.len();
     let channel_stride = needed.len() * row_len + 16; // 16: neighbouring channels never share all their cache sets
     let lanes = isa.lanes();
-    let channels = packed.shape[1];
-    scratch.resize((channels * channel_stride + STRIP).max(scratch.len()), 0.0);
+    let words = isa.words(packed.shape[1]);
+    scratch.resize((words * channel_stride + STRIP).max(scratch.len()), 0.0);
 
     let range = packed.options.activation.range();
     let mut buffers = [[0.0f32; BLOCK * STRIP]; 2];
@@ -103,24 +103,20 @@ fn tile(
                 one_channel.clear();
                 one_channel.extend(pass.taps.iter().map(at));
                 taps.clear();
-                for channel in 0..channels {
-                    one_channel.iter().for_each(|at| taps.push(channel * channel_stride + at));
+                for word in 0..words {
+                    one_channel.iter().for_each(|at| taps.push(word * channel_stride + at));
                 }
             }
             for (start, vectors) in strips(task.columns.len(), lanes, plan.vectors) {
                 let n = (vectors * lanes).min(task.columns.len() - start);
                 let mut sum = first_sum;
                 for (b, block) in blocks.iter().enumerate().take(to).skip(from) {
-                    let strip = |pass: usize| {
-                        let index = task.blocks.start + b;
-                        let p = &packed.passes[pass];
-                        Strip {
-                            input: &scratch[start..],
-                            taps: &taps[pass],
-                            weights: &p.weights[p.blocks[index].weights..],
-                            block: block.len,
-                            vectors,
-                        }
+                    let strip = |pass: usize| Strip {
+                        input: &scratch[start..],
+                        taps: &taps[pass],
+                        weights: packed.weights(isa, pass, task.blocks.start + b),
+                        block: block.len,
+                        vectors,
                     };
                     if !out.counting && !packed.phased && n == vectors * lanes {
                         let place = out.place(task.image, block.first, task.rows.start + r, task.columns.start + start);
@@ -168,7 +164,7 @@ fn tile(
     sums
 }
 
-/// Copies the tile's input of one group into `scratch`, `[channel][needed row][phase][column]`.
+/// Copies the tile's input of one group into `scratch`, `[word][needed row][phase][column]`: a word is a channel, or two in bf16.
 #[allow(clippy::too_many_arguments)]
 fn gather(
     packed: &Packed,
@@ -184,16 +180,32 @@ fn gather(
 ) {
     let [_, channels, height, width] = input.shape;
     let first_row = task.rows.start * packed.options.stride;
-    for c in 0..packed.shape[1] {
-        let plane = task.image * channels + group * packed.shape[1] + c;
-        let on_the_way = input.on_the_way.map(|o| o[plane]);
-        let source = &input.data[plane * height * width..][..height * width];
+    let ins = packed.shape[1];
+    let words = isa.words(ins);
+    let copy = |c: usize, y: usize, columns: &Columns, to: &mut [f32]| {
+        let plane = task.image * channels + group * ins + c;
+        let row = &input.data[(plane * height + y) * width..][..width];
+        columns.copy(isa, row, to, input.on_the_way.map(|o| o[plane]));
+    };
+    let mut two = vec![0.0; if words == ins { 0 } else { 2 * plan.row_len }];
+    let half = two.len() / 2;
+    let (a, b) = two.split_at_mut(half);
+    for word in 0..words {
         for (slot, &row) in needed.iter().enumerate() {
-            let to = &mut scratch[c * channel_stride + slot * plan.row_len * columns.len()..];
+            let to = &mut scratch[word * channel_stride + slot * plan.row_len * columns.len()..];
             let y = packed.source(first_row + row, height);
             for (columns, to) in columns.iter().zip(to.chunks_exact_mut(plan.row_len)) {
                 match y {
-                    Some(y) => columns.copy(isa, &source[y * width..][..width], to, on_the_way),
+                    Some(y) if words == ins => copy(word, y, columns, to),
+                    Some(y) => {
+                        copy(2 * word, y, columns, a);
+                        if 2 * word + 1 < ins {
+                            copy(2 * word + 1, y, columns, b);
+                        } else {
+                            b.fill(0.0);
+                        }
+                        kernel::pack_pairs(isa, [a, b], [OnTheWay::NOTHING; 2], to, plan.row_len, plan.row_len);
+                    }
                     None => to.fill(0.0),
                 }
             }

@@ -346,7 +346,7 @@ impl<'a> Pass<'a> {
         let planes = y.shape[0] * y.shape[1];
         match y.on_the_way() {
             Some(ways) => apply(to, Some(&from), ways),
-            None => apply(to, Some(&from), &vec![OnTheWay { scale: 1.0, shift: 0.0, relu: false }; planes]),
+            None => apply(to, Some(&from), &vec![OnTheWay::NOTHING; planes]),
         }
         Ok(())
     }

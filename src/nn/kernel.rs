@@ -6,65 +6,15 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64 as x86;
-use std::sync::OnceLock;
 
 mod four;
+mod isa;
+mod pairs;
+mod rows;
 
-/// The instruction sets a kernel exists for, slowest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Isa {
-    /// What every machine has; the compiler picks its own vectors.
-    Plain,
-    /// x86-64 with AVX2 and FMA.
-    Avx2,
-    /// x86-64 with AVX-512F.
-    Avx512,
-}
-
-impl Isa {
-    /// The fastest this machine has.
-    pub fn best() -> Isa {
-        static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Isa::available().last().copied().unwrap_or(Isa::Plain))
-    }
-
-    /// All that this machine has, slowest first; never empty.
-    pub fn available() -> Vec<Isa> {
-        #[allow(unused_mut)]
-        let mut all = vec![Isa::Plain];
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            if avx2 {
-                all.push(Isa::Avx2);
-            }
-            if avx2 && is_x86_feature_detected!("avx512f") {
-                all.push(Isa::Avx512);
-            }
-        }
-        all
-    }
-
-    /// Pixels in one vector.
-    pub(super) fn lanes(self) -> usize {
-        match self {
-            Isa::Plain => 4,
-            Isa::Avx2 => 8,
-            Isa::Avx512 => 16,
-        }
-    }
-
-    /// Vectors per strip that fill the registers for a block of `channels` output channels.
-    pub(super) fn vectors(self, channels: usize) -> usize {
-        match (self, channels) {
-            (Isa::Avx512, 5..) | (Isa::Plain | Isa::Avx2, 3) => 3,
-            (Isa::Avx512, _) => 6,
-            // 4 x 3 sums, 3 inputs and a weight would be sixteen exactly, and the compiler spills one of them.
-            (Isa::Plain | Isa::Avx2, 4..) => 2,
-            (Isa::Plain | Isa::Avx2, _) => 4,
-        }
-    }
-}
+pub use isa::Isa;
+pub(super) use pairs::{pack_pairs, pair_weights};
+pub(super) use rows::{Rows, TAPS};
 
 /// Most output channels in one block.
 pub(super) const BLOCK: usize = 8;
@@ -172,7 +122,8 @@ impl Strip<'_> {
             ($kernel:ident: $($block:literal x $($vectors:literal)+),+) => {
                 match (self.block, self.vectors) {
                     // SAFETY: the assertions above bound every read, what `end` promises every write (for a buffer
-                    // block <= BLOCK and reach <= STRIP); an `Isa` other than Plain is only ever made by `available`, which asked the processor.
+                    // block <= BLOCK and reach <= STRIP); an `Isa` other than Plain is only ever made by `available` and
+                    // `at`, which asked the processor.
                     $($(($block, $vectors) => unsafe { $kernel::<$block, $vectors>(self, 0, end) },)+)+
                     _ => unreachable!("no kernel for {} channels x {} vectors", self.block, self.vectors),
                 }
@@ -195,49 +146,15 @@ impl Strip<'_> {
                 pick!(avx512: 8 x 1 2 3, 4 x 1 2 3 4 5 6, 3 x 1 2 3 4 5 6, 2 x 1 2 3 4 5 6, 1 x 1 2 3 4 5 6);
             }
             #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => {
+                pick!(avx512_bf16: 8 x 1 2 3, 4 x 1 2 3 4 5 6, 3 x 1 2 3 4 5 6, 2 x 1 2 3 4 5 6, 1 x 1 2 3 4 5 6);
+            }
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx2 if self.block == 8 => pick!(avx2 halved: 1 2),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => pick!(avx2: 4 x 1 2, 3 x 1 2 3, 2 x 1 2 3 4, 1 x 1 2 3 4),
             _ if self.block == 8 => pick!(plain halved: 1 2),
             _ => pick!(plain: 4 x 1 2, 3 x 1 2 3, 2 x 1 2 3 4, 1 x 1 2 3 4),
-        }
-    }
-}
-
-/// Taps of the kernel that [`Rows`] is for.
-pub(super) const TAPS: usize = 9;
-
-/// Rows of one channel under a kernel of its own:
-/// `out[row][x] = clamp(bias + sum over taps of weights[tap] * input[row * step + taps[tap] + x])`.
-pub(super) struct Rows<'a> {
-    pub input: &'a [f32],
-    pub taps: [usize; TAPS],
-    pub weights: [f32; TAPS],
-    pub bias: f32,
-    pub range: [f32; 2],
-    /// From one row's input to the next one's.
-    pub step: usize,
-    pub rows: usize,
-    pub columns: usize,
-}
-
-impl Rows<'_> {
-    /// Puts the rows one behind the other into `out`. Up to a vector behind the last one is overwritten.
-    pub(super) fn convolve(&self, isa: Isa, out: &mut [f32]) {
-        // As in `Strip::finish`: what the kernel will touch is checked here, once.
-        let (last, reach) = (self.rows.saturating_sub(1), self.columns.next_multiple_of(isa.lanes()));
-        assert!(self.taps.iter().all(|tap| last * self.step + tap + reach <= self.input.len()));
-        assert!(last * self.columns + reach <= out.len());
-        match isa {
-            // SAFETY: the assertions above bound every read and write; an `Isa` other than Plain is only ever made by
-            // `available`, which asked the processor.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512_rows(self, out) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2_rows(self, out) },
-            // SAFETY: as above.
-            _ => unsafe { plain_rows(self, out) },
         }
     }
 }
@@ -264,7 +181,7 @@ unsafe fn put<T: Copy>(at: *mut f32, v: T) {
 }
 
 macro_rules! kernel {
-    ($(#[$feature:meta])* $name:ident and $rows:ident, lanes $lanes:literal, zero $zero:expr, load $load:path, splat $splat:path,
+    ($(#[$feature:meta])* $name:ident, lanes $lanes:literal, zero $zero:expr, load $load:path, splat $splat:path,
      fma $fma:path, add $add:path, max $max:path, min $min:path, store $store:path) => {
         /// `first` is the first of the block's channels that this call computes.
         ///
@@ -307,42 +224,22 @@ macro_rules! kernel {
                 }
             }
         }
-
-        /// # Safety
-        /// The processor has the instructions; the bounds asserted in [`Rows::convolve`] hold.
-        $(#[$feature])*
-        #[allow(unused_unsafe)]
-        unsafe fn $rows(rows: &Rows<'_>, out: &mut [f32]) {
-            // SAFETY: see `Rows::convolve`, which checked every offset used here.
-            unsafe {
-                let weights = rows.weights.map(|w| $splat(w));
-                let (bias, low, high) = ($splat(rows.bias), $splat(rows.range[0]), $splat(rows.range[1]));
-                for r in 0..rows.rows {
-                    let at = rows.taps.map(|tap| rows.input.as_ptr().add(r * rows.step + tap));
-                    let to = out.as_mut_ptr().add(r * rows.columns);
-                    for x in (0..rows.columns).step_by($lanes) {
-                        let mut sum = bias;
-                        for t in 0..TAPS {
-                            sum = $fma(weights[t], $load(at[t].add(x)), sum);
-                        }
-                        // What a last vector writes behind its row, the next row overwrites.
-                        $store(to.add(x), $min(high, $max(low, sum)));
-                    }
-                }
-            }
-        }
     };
 }
 
 #[cfg(target_arch = "x86_64")]
-kernel!(#[target_feature(enable = "avx512f")] avx512 and avx512_rows, lanes 16, zero x86::_mm512_setzero_ps(),
+kernel!(#[target_feature(enable = "avx512f")] avx512, lanes 16, zero x86::_mm512_setzero_ps(),
     load near, splat x86::_mm512_set1_ps, fma x86::_mm512_fmadd_ps, add x86::_mm512_add_ps, max x86::_mm512_max_ps,
     min x86::_mm512_min_ps, store put);
 #[cfg(target_arch = "x86_64")]
-kernel!(#[target_feature(enable = "avx2,fma")] avx2 and avx2_rows, lanes 8, zero x86::_mm256_setzero_ps(),
+kernel!(#[target_feature(enable = "avx512f,avx512bf16")] avx512_bf16, lanes 16, zero x86::_mm512_setzero_ps(),
+    load near, splat x86::_mm512_set1_ps, fma pairs::dot, add x86::_mm512_add_ps, max x86::_mm512_max_ps,
+    min x86::_mm512_min_ps, store put);
+#[cfg(target_arch = "x86_64")]
+kernel!(#[target_feature(enable = "avx2,fma")] avx2, lanes 8, zero x86::_mm256_setzero_ps(),
     load near, splat x86::_mm256_set1_ps, fma x86::_mm256_fmadd_ps, add x86::_mm256_add_ps, max x86::_mm256_max_ps,
     min x86::_mm256_min_ps, store put);
-kernel!(plain and plain_rows, lanes 4, zero four::zero(), load near, splat four::splat, fma four::fma, add four::add, max four::max,
+kernel!(plain, lanes 4, zero four::zero(), load near, splat four::splat, fma four::fma, add four::add, max four::max,
     min four::min, store put);
 
 /// Running sums of a channel's outputs about a `shift` near their mean, so that the squares do not cancel.
@@ -359,7 +256,7 @@ macro_rules! for_each_isa {
     ($(#[$doc:meta])* $name:ident, $body:ident ( $($arg:ident : $type:ty),* )) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments)]
-        pub(super) fn $name(isa: Isa, $($arg: $type),*) {
+        pub(in crate::nn) fn $name(isa: Isa, $($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f")]
             unsafe fn avx512($($arg: $type),*) {
@@ -373,7 +270,7 @@ macro_rules! for_each_isa {
             match isa {
                 // SAFETY: safe code throughout; an `Isa` other than Plain means the processor has the instructions.
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => unsafe { avx512($($arg),*) },
+                Isa::Avx512 | Isa::Avx512Bf16 => unsafe { avx512($($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx2 => unsafe { avx2($($arg),*) },
@@ -463,6 +360,9 @@ pub(crate) struct OnTheWay {
 }
 
 impl OnTheWay {
+    /// Nothing.
+    pub(crate) const NOTHING: OnTheWay = OnTheWay { scale: 1.0, shift: 0.0, relu: false };
+
     /// One value's way in.
     #[inline(always)]
     pub(crate) fn apply(self, v: f32) -> f32 {

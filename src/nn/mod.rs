@@ -15,6 +15,7 @@ mod permutohedral;
 mod plan;
 mod pointwise;
 mod pool;
+mod precision;
 mod resample;
 mod transpose;
 mod watch;
@@ -27,6 +28,7 @@ pub use features::{Features, Pass};
 pub use instance_norm::{ChannelStatistics, EPS, Norm, Statistics, instance_norm};
 pub use kernel::Isa;
 pub use pool::Pool;
+pub use precision::Precision;
 pub use watch::{CancelToken, Watch};
 
 /// What can go wrong in a forward pass.

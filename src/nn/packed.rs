@@ -1,10 +1,11 @@
 //! A convolution's weights laid out for the kernels, and the choice of the method that computes it.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::conv2d::{Options, Padding};
-use super::kernel::{BLOCK, End, Isa, OnTheWay, Sums};
-use super::watch::CancelToken;
+use super::kernel::{BLOCK, End, Isa, OnTheWay, Sums, pair_weights};
+use super::watch::Watch;
 use super::{atrous, depthwise, direct, pointwise, winograd};
 
 /// A convolution's input: `[batch, channels, height, width]`, and what each value goes through when it is read.
@@ -34,6 +35,8 @@ pub(super) struct Pass {
     pub(super) taps: Vec<[usize; 2]>,
     pub(super) blocks: Vec<Block>,
     pub(super) weights: Vec<f32>,
+    /// The same as `[pair of in][tap][len]`, from the first bf16 run on.
+    pairs: OnceLock<Vec<f32>>,
 }
 
 /// Neighbouring output channels computed together; `weights` is where their `[in][tap][len]` begin.
@@ -82,9 +85,11 @@ impl Packed {
         size: [usize; 2],
         residual: Option<&[f32]>,
         sums: Option<&mut Vec<Moments>>,
-        cancel: &CancelToken,
+        watch: &Watch<'_>,
     ) -> bool {
-        let batch = input.shape[0];
+        let (batch, cancel) = (input.shape[0], watch.token());
+        // A single channel has no partner.
+        let rounding = if self.shape[1] > 1 { isa.at(watch.precision()) } else { isa };
         assert_eq!(out.len(), batch * self.shape[0] * size[0] * size[1]);
         let out = Output::new(out, self.shape[0], size, residual, sums.is_some());
         let counted = sums.map(|sums| {
@@ -95,14 +100,32 @@ impl Packed {
         if depthwise::is_one(self) {
             depthwise::run(self, isa, input, &out, counted, cancel)
         } else if pointwise::is_one(self) {
-            pointwise::run(self, isa, input, &out, counted, cancel)
+            pointwise::run(self, rounding, input, &out, counted, cancel)
         } else if atrous::takes(self.shape, self.options) {
             atrous::run(self, isa, input, &out, counted, cancel)
         } else if winograd::pays(self, isa, size) {
             winograd::run(self, isa, input, &out, counted, cancel)
         } else {
-            direct::run(self, isa, input, &out, counted, cancel)
+            direct::run(self, rounding, input, &out, counted, cancel)
         }
+    }
+
+    /// The weights of a block, from which on those of all later blocks follow, as the kernels of `isa` want them.
+    pub(super) fn weights(&self, isa: Isa, pass: usize, block: usize) -> &[f32] {
+        let pass = &self.passes[pass];
+        let first = pass.blocks[block].weights;
+        if isa != Isa::Avx512Bf16 {
+            return &pass.weights[first..];
+        }
+        let [ins, taps] = [self.shape[1], pass.taps.len()];
+        let pairs = pass.pairs.get_or_init(|| {
+            let mut pairs = Vec::with_capacity(pass.weights.len() / ins * isa.words(ins));
+            for block in &pass.blocks {
+                pair_weights(&pass.weights[block.weights..][..ins * taps * block.len], taps * block.len, &mut pairs);
+            }
+            pairs
+        });
+        &pairs[first / ins * isa.words(ins)..]
     }
 
     /// Adds what a task counted of the channels of `blocks`.
@@ -155,7 +178,7 @@ impl Pass {
                 at += len;
             }
         }
-        Pass { taps, blocks, weights }
+        Pass { taps, blocks, weights, pairs: OnceLock::new() }
     }
 
     /// Output pixel 2j + phase of the doubled picture sees, of three neighbours, two twins: their weights add up.

@@ -44,7 +44,8 @@ impl Plan {
             let span = tap_rows.last().map_or(0, |l| l + 1);
             ((rows - 1) * stride + span).min(rows * tap_rows.len())
         };
-        let floats = |t: [usize; 2]| packed.shape[1] * gathered_rows(t[0]) * row_len(t[1]) * column_phases.len();
+        let floats =
+            |t: [usize; 2]| isa.words(packed.shape[1]) * gathered_rows(t[0]) * row_len(t[1]) * column_phases.len();
         let halve = |w: usize| (w / 2).next_multiple_of(unit);
         let mut tile = [grid[0].clamp(1, 16), grid[1].max(1)];
         while floats(tile) > SCRATCH {

@@ -18,6 +18,8 @@ use super::watch::CancelToken;
 const STRIPE: usize = 1024 * 1024;
 /// Panels packed by a task at least: neighbouring pixels of a channel are read together.
 const TOGETHER: usize = 8;
+/// The partner of a last channel that has none.
+const ZEROS: [f32; TOGETHER * STRIP] = [0.0; TOGETHER * STRIP];
 /// Floats left between groups of channels, so that they do not compete for the same few sets of the cache.
 const GAP: usize = 16;
 
@@ -89,9 +91,10 @@ pub(super) fn run(
     let [images, channels, height, width] = input.shape;
     let pixels = height * width;
     let unit = isa.lanes() * isa.vectors(BLOCK);
-    let panel = channels * unit;
+    let words = isa.words(channels);
+    let panel = words * unit;
     let mut taps = Taps::default();
-    (0..channels).for_each(|c| taps.push(c * unit));
+    (0..words).for_each(|c| taps.push(c * unit));
     let per_stripe = (STRIPE / panel).max(1) * unit;
     let mut values = PACKED.take();
     let mut whole = true;
@@ -102,10 +105,29 @@ pub(super) fn run(
             let values = aligned(&mut values, panels * panel);
             values.par_chunks_mut(TOGETHER * panel).enumerate().with_max_len(1).for_each(|(i, to)| {
                 let start = stripe.start + i * TOGETHER * unit;
-                for c in 0..channels {
+                let end = stripe.end.min(start + TOGETHER * unit);
+                let source = |c: usize| {
                     let plane = image * channels + c;
-                    let from = &input.data[plane * pixels..][start..stripe.end.min(start + TOGETHER * unit)];
-                    pack(isa, from, &mut to[c * unit..], unit, panel, input.on_the_way.map(|o| o[plane]));
+                    (&input.data[plane * pixels..][start..end], input.on_the_way.map(|o| o[plane]))
+                };
+                for word in 0..words {
+                    let to = &mut to[word * unit..];
+                    if words == channels {
+                        let (from, way) = source(word);
+                        pack(isa, from, to, unit, panel, way);
+                    } else {
+                        let (a, way) = source(2 * word);
+                        let has_partner = 2 * word + 1 < channels;
+                        let (b, other) = if has_partner { source(2 * word + 1) } else { (&ZEROS[..a.len()], None) };
+                        kernel::pack_pairs(
+                            isa,
+                            [a, b],
+                            [way, other].map(|w| w.unwrap_or(OnTheWay::NOTHING)),
+                            to,
+                            unit,
+                            panel,
+                        );
+                    }
                 }
             });
             let tasks = tasks(packed.passes[0].blocks.len(), panels);
@@ -172,8 +194,8 @@ fn product(
     pixels: Range<usize>,
     out: &Output<'_>,
 ) -> Vec<Sums> {
-    let pass = &packed.passes[0];
-    let blocks = &pass.blocks[blocks];
+    let first = blocks.start;
+    let blocks = &packed.passes[0].blocks[blocks];
     let range = packed.options.activation.range();
     let mut sums = vec![[Sums::default(); BLOCK]; if out.counting { blocks.len() } else { 0 }];
     let mut buffer = [0.0; BLOCK * STRIP];
@@ -183,8 +205,8 @@ fn product(
         let vectors = n.div_ceil(isa.lanes());
         for (b, block) in blocks.iter().enumerate() {
             let bias = &packed.bias[block.first..][..block.len];
-            let strip =
-                Strip { input: panel, taps, weights: &pass.weights[block.weights..], block: block.len, vectors };
+            let weights = packed.weights(isa, 0, first + b);
+            let strip = Strip { input: panel, taps, weights, block: block.len, vectors };
             let place = out.place(image, block.first, x / out.size[1], x % out.size[1]);
             if n == vectors * isa.lanes() && !out.counting {
                 // SAFETY: no other task has this image, these pixels and channels.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Error;
+use super::{Error, Precision};
 
 /// A flag shared between whoever started a computation and the computation: once set, it stays set.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ impl CancelToken {
     }
 }
 
-/// Handed down through a forward pass: told how far it is, asked whether to stop.
+/// Handed down through a forward pass: told how far it is, asked whether to stop and how exactly to compute.
 ///
 /// Kernels that spread over threads take [`Watch::token`] with them, for a listener need not be thread-safe.
 pub struct Watch<'a> {
@@ -29,17 +29,29 @@ pub struct Watch<'a> {
     report: Option<&'a (dyn Fn(f32) + 'a)>,
     from: f32,
     to: f32,
+    precision: Precision,
 }
 
 impl<'a> Watch<'a> {
     /// Nobody listens and nobody will cancel.
     pub fn silent() -> Watch<'static> {
-        Watch { cancel: CancelToken::default(), report: None, from: 0.0, to: 1.0 }
+        Watch { cancel: CancelToken::default(), report: None, from: 0.0, to: 1.0, precision: Precision::F32 }
     }
 
     /// `report` hears the share that is done, 0..=1, on the thread that runs the computation.
     pub fn new(cancel: CancelToken, report: &'a (dyn Fn(f32) + 'a)) -> Watch<'a> {
-        Watch { cancel, report: Some(report), from: 0.0, to: 1.0 }
+        Watch { cancel, report: Some(report), from: 0.0, to: 1.0, precision: Precision::F32 }
+    }
+
+    /// The same for a pass of this precision; at first it is f32.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Watch<'a> {
+        Watch { precision, ..self }
+    }
+
+    /// How exactly the pass is computed.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The token behind [`Watch::check`], to be looked at from other threads.
@@ -67,6 +79,12 @@ impl<'a> Watch<'a> {
     /// A watch over the stretch `from..to` (0..=1) of this one's, for a step that counts its own progress from 0 to 1.
     pub fn part(&self, from: f32, to: f32) -> Watch<'_> {
         let at = |t: f32| self.from + (self.to - self.from) * t.clamp(0.0, 1.0);
-        Watch { cancel: self.cancel.clone(), report: self.report, from: at(from), to: at(to) }
+        Watch {
+            cancel: self.cancel.clone(),
+            report: self.report,
+            from: at(from),
+            to: at(to),
+            precision: self.precision,
+        }
     }
 }

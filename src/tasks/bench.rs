@@ -10,10 +10,10 @@ use crate::models::{
     Backbone, DeepLabV3, Fcn, MobileNetV2, ResNet, ResnetGenerator, Segmenter, TransformerNet, cyclegan, deeplabv3,
     fcn, mobilenet_v2, random, resnet, transformer_net,
 };
-use crate::nn::{self, Pool, Statistics, Watch};
+use crate::nn::{self, Pool, Precision, Statistics, Watch};
 
 /// One forward pass; memory is kept from pass to pass.
-type Run = Box<dyn FnMut(&Tensor) -> nn::Result<Tensor> + Send>;
+type Run = Box<dyn FnMut(&Tensor, &Watch<'_>) -> nn::Result<Tensor> + Send>;
 type Make = fn() -> nn::Result<Run>;
 
 /// Each network and how it is made, with random weights; a new one is one entry.
@@ -21,12 +21,12 @@ const ENTRIES: [(&str, Make); 6] = [
     ("johnson", || {
         let net = TransformerNet::new(transformer_net::Config::johnson(32), random::weights())?;
         let pool = Pool::default();
-        Ok(Box::new(move |x| net.forward_with(x, &[1.0], Statistics::Compute, &Watch::silent(), &pool)))
+        Ok(Box::new(move |x, watch| net.forward_with(x, &[1.0], Statistics::Compute, watch, &pool)))
     }),
     ("cyclegan-resnet9", || {
         let net = ResnetGenerator::new(cyclegan::Config::paper(9), random::weights())?;
         let pool = Pool::default();
-        Ok(Box::new(move |x| net.forward_with(x, Statistics::Compute, &Watch::silent(), &pool)))
+        Ok(Box::new(move |x, watch| net.forward_with(x, Statistics::Compute, watch, &pool)))
     }),
     ("mobilenet-v2", || backbone(MobileNetV2::new(mobilenet_v2::Config::paper(), random::weights())?)),
     ("resnet101", || backbone(ResNet::new(resnet::Config::resnet101(), random::weights())?)),
@@ -38,12 +38,12 @@ const ENTRIES: [(&str, Make); 6] = [
 
 fn backbone(net: impl Backbone + 'static) -> nn::Result<Run> {
     let pool = Pool::default();
-    Ok(Box::new(move |x| net.forward(x, &pool, &Watch::silent())))
+    Ok(Box::new(move |x, watch| net.forward(x, &pool, watch)))
 }
 
 fn segmenter(net: impl Segmenter + 'static) -> nn::Result<Run> {
     let pool = Pool::default();
-    Ok(Box::new(move |x| net.forward(x, &pool, &Watch::silent())))
+    Ok(Box::new(move |x, watch| net.forward(x, &pool, watch)))
 }
 
 /// The networks that [`bench()`] knows.
@@ -72,13 +72,26 @@ pub struct Bench {
     pub runs: usize,
     /// The process's largest resident set so far in MiB; 0 where the system does not tell.
     pub peak_rss_mb: u64,
+    /// How exactly it computed, and by how much the result differs from the one in f32, at most, as a share of that
+    /// one's largest value. Left out for f32.
+    #[serde(flatten)]
+    pub rounding: Option<Rounding>,
+}
+
+/// What a precision below f32 cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Rounding {
+    /// The precision.
+    pub precision: Precision,
+    /// Largest difference over the largest value.
+    pub error: f32,
 }
 
 /// Times the forward pass of `net` with random weights over a `size` x `size` picture.
 ///
 /// # Errors
 /// [`TaskError::UnknownNet`], [`TaskError::Threads`], and [`TaskError::Network`] for a size too small.
-pub fn bench(net: &str, size: usize, threads: usize, runs: usize) -> Result<Bench, TaskError> {
+pub fn bench(net: &str, size: usize, threads: usize, runs: usize, precision: Precision) -> Result<Bench, TaskError> {
     let unknown = || TaskError::UnknownNet { net: net.to_owned(), known: NETS.join(", ") };
     let (_, make) = ENTRIES.iter().find(|(name, _)| *name == net).ok_or_else(unknown)?;
     let mut run = make()?;
@@ -87,16 +100,26 @@ pub fn bench(net: &str, size: usize, threads: usize, runs: usize) -> Result<Benc
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
     let pool = pool.map_err(|e| TaskError::Threads(e.to_string()))?;
     let runs = runs.max(1);
-    let mut seconds = Vec::with_capacity(runs + 1);
+    let mut pass = |precision| pool.install(|| run(&x, &Watch::silent().with_precision(precision)));
+    let (mut seconds, mut result) = (Vec::with_capacity(runs + 1), None);
     for _ in 0..=runs {
         let began = Instant::now();
-        pool.install(|| run(&x))?;
+        result = Some(pass(precision)?);
         seconds.push(began.elapsed().as_secs_f64());
     }
     let timed = &mut seconds[1..];
     timed.sort_by(f64::total_cmp);
     let median_s = (timed[(runs - 1) / 2] + timed[runs / 2]) / 2.0;
-    Ok(Bench { net: net.to_owned(), size, threads: threads.max(1), median_s, runs, peak_rss_mb: peak_rss_mb() })
+    let peak_rss_mb = peak_rss_mb();
+    let rounding = match result {
+        Some(rounded) if precision != Precision::F32 => {
+            let exact = pass(Precision::F32)?;
+            let largest = |t: Tensor| t.abs()?.max_all()?.to_scalar::<f32>();
+            Some(Rounding { precision, error: largest((rounded - &exact)?)? / largest(exact)? })
+        }
+        _ => None,
+    };
+    Ok(Bench { net: net.to_owned(), size, threads: threads.max(1), median_s, runs, peak_rss_mb, rounding })
 }
 
 fn peak_rss_mb() -> u64 {

@@ -11,13 +11,13 @@ use crate::models::{
     Backbone, DeepLabV3, DeepLabV3MobileNetV2, Fcn, LrAspp, MobileNetV2, ResNet, ResnetGenerator, Segmenter,
     TransformerNet, Unet, Vgg16, cyclegan, mobilenet_v2, resnet, transformer_net, vgg,
 };
-use crate::nn::{self, Pass, Pool, Statistics, Watch};
+use crate::nn::{self, Pass, Pool, Precision, Statistics, Watch};
 use crate::zoo;
 
 /// Tensors by name.
 type Tensors = HashMap<String, Tensor>;
 /// Runs a checkpoint's tensors over the input; returns the outputs by name.
-type Run = fn(Tensors, &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>>;
+type Run = fn(Tensors, &Tensor, &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>>;
 
 /// Each architecture and how it runs; a new one is one entry.
 const RUNS: [(&str, Run); 13] = [
@@ -59,7 +59,7 @@ pub const ARCHITECTURES: &[&str] = &{
 /// # Errors
 /// [`TaskError::UnknownNet`], [`TaskError::Zoo`] for an unreadable file, [`TaskError::Tensors`] for one without `input`,
 /// [`TaskError::Network`] when weights and input do not fit.
-pub fn forward(arch: &str, weights: &Path, input: &Path) -> Result<Tensors, TaskError> {
+pub fn forward(arch: &str, weights: &Path, input: &Path, precision: Precision) -> Result<Tensors, TaskError> {
     let unknown = || TaskError::UnknownNet { net: arch.to_owned(), known: ARCHITECTURES.join(", ") };
     let (_, run) = RUNS.iter().find(|(name, _)| *name == arch).ok_or_else(unknown)?;
     let tensors = zoo::read_tensors(weights)?;
@@ -67,7 +67,8 @@ pub fn forward(arch: &str, weights: &Path, input: &Path) -> Result<Tensors, Task
         name: input.display().to_string(),
         reason: "it holds no tensor called \"input\"".to_owned(),
     })?;
-    let outputs = run(tensors, &x.to_dtype(DType::F32)?)?;
+    let watch = Watch::silent().with_precision(precision);
+    let outputs = run(tensors, &x.to_dtype(DType::F32)?, &watch)?;
     Ok(outputs.into_iter().map(|(name, t)| (name.to_owned(), t)).collect())
 }
 
@@ -75,20 +76,20 @@ fn builder(tensors: Tensors) -> VarBuilder<'static> {
     VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)
 }
 
-fn transformer_net(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn transformer_net(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
     let config = transformer_net::Config::from_tensors(&tensors)?;
     let mut mix = vec![0.0; config.styles.unwrap_or(1)];
     if let Some(first) = mix.first_mut() {
         *first = 1.0;
     }
     let net = TransformerNet::new(config, builder(tensors))?;
-    Ok(vec![("output", net.forward(x, &mix, Statistics::Compute, &Watch::silent())?)])
+    Ok(vec![("output", net.forward(x, &mix, Statistics::Compute, watch)?)])
 }
 
-fn cyclegan(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn cyclegan(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
     let config = cyclegan::Config::from_tensors(&tensors)?;
     let vb = builder(tensors);
-    let run = |config| ResnetGenerator::new(config, vb.clone())?.forward(x, Statistics::Compute, &Watch::silent());
+    let run = |config| ResnetGenerator::new(config, vb.clone())?.forward(x, Statistics::Compute, watch);
     let mut outputs = vec![("output", run(config.clone())?)];
     if config.normalisation == cyclegan::Normalisation::Batch {
         let own = cyclegan::Config { normalisation: cyclegan::Normalisation::InstanceAffine, ..config };
@@ -97,21 +98,21 @@ fn cyclegan(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tenso
     Ok(outputs)
 }
 
-fn segmenter<N: Segmenter>(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
-    Ok(vec![("output", N::from_tensors(tensors)?.forward(x, &Pool::default(), &Watch::silent())?)])
+fn segmenter<N: Segmenter>(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    Ok(vec![("output", N::from_tensors(tensors)?.forward(x, &Pool::default(), watch)?)])
 }
 
-fn vgg16(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn vgg16(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
     let net = Vgg16::new(&vgg::Config::from_tensors(&tensors)?, builder(tensors))?;
-    let features = net.forward(x, &Pool::default(), &Watch::silent())?;
+    let features = net.forward(x, &Pool::default(), watch)?;
     let last = features.last().map(|last| ("output", last.clone()));
     Ok(vgg::TAPS.into_iter().zip(features).chain(last).collect())
 }
 
-fn resnet(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn resnet(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
     let net = ResNet::new(resnet::Config::from_tensors(&tensors, "")?, builder(tensors))?;
-    let (pool, watch) = (Pool::default(), Watch::silent());
-    let mut pass = Pass::new(&pool, &watch, 0.0);
+    let pool = Pool::default();
+    let mut pass = Pass::new(&pool, watch, 0.0);
     let features = net.features(pass.enter(x)?, &mut pass)?;
     let mut outputs = vec![("output", pass.average_pool(&features, [14, 14])?.into_tensor()?)];
     if let Some(logits) = net.logits(&features, &mut pass)? {
@@ -121,10 +122,10 @@ fn resnet(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)
     Ok(outputs)
 }
 
-fn mobilenet_v2(tensors: Tensors, x: &Tensor) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn mobilenet_v2(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
     let net = MobileNetV2::new(mobilenet_v2::Config::from_tensors(&tensors, "")?, builder(tensors))?;
-    let (pool, watch) = (Pool::default(), Watch::silent());
-    let mut pass = Pass::new(&pool, &watch, 0.0);
+    let pool = Pool::default();
+    let mut pass = Pass::new(&pool, watch, 0.0);
     let features = net.features(pass.enter(x)?, &mut pass)?;
     let logits = net.logits(&features, &mut pass)?;
     let features = features.into_tensor()?;

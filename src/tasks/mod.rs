@@ -5,7 +5,7 @@ mod forward;
 pub mod style;
 mod tiles;
 
-pub use bench::{Bench, NETS, bench};
+pub use bench::{Bench, NETS, Rounding, bench};
 pub use forward::{ARCHITECTURES, forward};
 pub use style::{IDENTITY, MODEL, Outcome, Params, Stylizer};
 

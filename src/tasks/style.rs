@@ -12,7 +12,7 @@ use super::tiles::{Canvas, Source, Tiling, stylise};
 use crate::imaging::Picture;
 use crate::models::TransformerNet;
 use crate::models::transformer_net::Config;
-use crate::nn::Watch;
+use crate::nn::{Precision, Watch};
 use crate::zoo::{self, Card, StyleCard};
 
 /// The id of the model behind the task.
@@ -21,7 +21,7 @@ pub const MODEL: &str = "style-painters";
 pub const IDENTITY: &str = "identity";
 
 /// What a person chose.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Params {
     /// Style ids (or [`IDENTITY`]) and their weights, 0 or more; they are scaled to sum 1.
     pub mix: Vec<(String, f32)>,
@@ -29,6 +29,9 @@ pub struct Params {
     /// result has the picture's own size in any case. `None` is the full size.
     #[serde(default)]
     pub longer_side: Option<u32>,
+    /// How exactly the network computes.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// A stylised picture.
@@ -100,6 +103,7 @@ impl Stylizer {
     pub fn run(&self, picture: &Picture, params: &Params, watch: &Watch<'_>) -> Result<Outcome, TaskError> {
         let began = Instant::now();
         let mix = self.mix(&params.mix)?;
+        let watch = &watch.part(0.0, 1.0).with_precision(params.precision);
         watch.step(0.0)?;
         let smaller = params.longer_side.map(|side| picture.resized(side.max(1)));
         let worked_on = smaller.as_ref().unwrap_or(picture);

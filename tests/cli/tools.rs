@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use lucida::models::transformer_net::Config;
 use lucida::models::{Statistics, TransformerNet};
-use lucida::nn::Watch;
+use lucida::nn::{Precision, Watch};
 
 use crate::*;
 
@@ -30,6 +30,7 @@ fn wrong_arguments_are_told_with_what_would_be_right() {
         ("models show no-such-model", "style-painters"),
         ("bench no-such-net --size 64", "johnson"),
         ("forward --arch no-such-arch --weights w --input i --output o", "transformer-net"),
+        ("bench johnson --size 64 --precision f16", "f32 and bf16"),
         ("--no-such-option", "--help"),
     ] {
         let said = fail(dir.path(), arguments, 2);
@@ -76,6 +77,45 @@ fn a_network_can_be_timed() {
         let said = succeed(dir.path(), &format!("bench {net} --size 32 --threads 2 --runs 1"));
         assert!(said.starts_with(&format!("{net} at 32 x 32, 2 threads")), "{said}");
     }
+}
+
+#[test]
+fn bf16_is_offered_where_the_processor_has_it() {
+    let dir = folder();
+    let bench = "bench johnson --size 64 --threads 1 --runs 1 --precision";
+    let exact = json(&succeed(dir.path(), &format!("{bench} f32 --json")));
+    assert_eq!(exact.as_object().unwrap().len(), 6, "in f32 nothing is said of precision: {exact}");
+    let style = format!("style photo.png --style {WAVE} --json");
+    let weights = TransformerNet::random(&Config::johnson(8)).unwrap();
+    candle_core::safetensors::save(&weights, dir.path().join("w.safetensors")).unwrap();
+    let input = Tensor::rand(0f32, 255f32, (1, 3, 32, 32), &Device::Cpu).unwrap();
+    input.save_safetensors("input", dir.path().join("in.safetensors")).unwrap();
+    let forward = "forward --arch transformer-net --weights w.safetensors --input in.safetensors";
+    if !Precision::Bf16.is_available() {
+        eprintln!("SKIPPED: this processor has no AVX512-BF16; only the refusal is looked at");
+        for command in [format!("{bench} bf16"), format!("{style} -o out.png --precision bf16")] {
+            assert!(fail(dir.path(), &command, 2).contains("AVX512-BF16"));
+        }
+        return;
+    }
+    let rounded = json(&succeed(dir.path(), &format!("{bench} bf16 --json")));
+    let error = rounded["error"].as_f64().unwrap();
+    assert_eq!((&rounded["precision"], rounded.as_object().unwrap().len()), (&"bf16".into(), 8));
+    assert!(error > 0.0 && error < 0.1, "{rounded}");
+    assert!(succeed(dir.path(), &format!("{bench} bf16")).contains("bf16 off by"));
+
+    for precision in ["f32", "bf16"] {
+        succeed(dir.path(), &format!("{style} -o {precision}.png --precision {precision}"));
+        succeed(dir.path(), &format!("{forward} --output {precision}.safetensors --precision {precision}"));
+    }
+    let pixels = |name: &str| image::open(dir.path().join(name)).unwrap().to_rgb8().into_raw();
+    let (exact, rounded) = (pixels("f32.png"), pixels("bf16.png"));
+    let off = exact.iter().zip(&rounded).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    assert!(off > 0 && off < 32, "the painting is off by {off} levels");
+    let output =
+        |name: &str| candle_core::safetensors::load(dir.path().join(name), &Device::Cpu).unwrap()["output"].clone();
+    let off = (output("f32.safetensors") - output("bf16.safetensors")).unwrap().abs().unwrap().max_all().unwrap();
+    assert!(off.to_scalar::<f32>().unwrap() > 0.0);
 }
 
 #[test]

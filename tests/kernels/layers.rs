@@ -7,7 +7,7 @@ use std::fmt;
 use candle_core::{Device, Tensor};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use lucida::nn::{Conv2d, Isa, Options, Padding, Pass, Pool, Watch};
+use lucida::nn::{Conv2d, Isa, Options, Padding, Pass, Pool, Precision, Watch};
 
 #[derive(Clone, Copy)]
 struct Layer {
@@ -20,14 +20,14 @@ struct Layer {
     options: Options,
 }
 
-/// A layer on one instruction set.
+/// A layer on one instruction set, in one precision.
 #[derive(Clone, Copy)]
-struct Case(Layer, Isa);
+struct Case(Layer, Isa, Precision);
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Case(Layer { name, ins, outs, kernel, size, .. }, isa) = self;
-        write!(f, "{kernel}x{kernel} {ins}-{outs} @{size} {name} {isa:?}")
+        let Case(Layer { name, ins, outs, kernel, size, .. }, isa, precision) = self;
+        write!(f, "{kernel}x{kernel} {ins}-{outs} @{size} {name} {isa:?} {}", precision.name())
     }
 }
 
@@ -67,16 +67,19 @@ fn cases() -> Vec<Case> {
         layer("depthwise halving", 96, 96, 3, 224, Options { groups: 96, stride: 2, ..same }),
         layer("depthwise", 960, 960, 3, 14, Options { groups: 960, ..same }),
     ];
-    let isas = Isa::available();
-    layers.iter().flat_map(|l| isas.iter().map(|isa| Case(*l, *isa))).collect()
+    let mut ways: Vec<_> = Isa::available().into_iter().map(|isa| (isa, Precision::F32)).collect();
+    if Precision::Bf16.is_available() {
+        ways.push((Isa::best(), Precision::Bf16));
+    }
+    layers.iter().flat_map(|l| ways.iter().map(|(isa, precision)| Case(*l, *isa, *precision))).collect()
 }
 
 #[divan::bench(args = cases(), sample_count = 15, sample_size = 1)]
-fn conv2d(bencher: Bencher<'_, '_>, Case(layer, isa): Case) {
+fn conv2d(bencher: Bencher<'_, '_>, Case(layer, isa, precision): Case) {
     let Layer { ins, outs, kernel, size, options, .. } = layer;
     let weight = noise(&[outs, ins / options.groups, kernel, kernel]);
     let conv = Conv2d::with_isa(&weight, None, options, isa).unwrap();
-    let (pool, watch) = (Pool::default(), Watch::silent());
+    let (pool, watch) = (Pool::default(), Watch::silent().with_precision(precision));
     let mut pass = Pass::new(&pool, &watch, 0.0);
     let x = pass.enter(&noise(&[1, ins, size, size])).unwrap();
     pass.conv(&conv, &x).unwrap();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use lucida::models::{Fcn, MobileNetV2, ResNet, Segmenter, fcn, mobilenet_v2, random, resnet};
-use lucida::nn::{Pool, Watch};
+use lucida::nn::{Pool, Precision, Watch};
 use lucida::tasks::{TaskError, forward};
 
 use crate::{noise, relative};
@@ -19,7 +19,7 @@ fn run(arch: &str, weights: &HashMap<String, Tensor>, x: &Tensor) -> Result<Hash
     let (w, i) = (dir.path().join("weights"), dir.path().join("input"));
     candle_core::safetensors::save(weights, &w).unwrap();
     x.save_safetensors("input", &i).unwrap();
-    forward(arch, &w, &i)
+    forward(arch, &w, &i, Precision::F32)
 }
 
 #[test]

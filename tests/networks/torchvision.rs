@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lucida::nn::Precision;
+
 use crate::relative;
 
 /// The folders named by `LUCIDA_TORCHVISION` (several separated as in PATH), each with NAME.pth and NAME.io.safetensors
@@ -38,7 +40,7 @@ fn networks_agree_with_torchvision() {
                 continue;
             }
             found += 1;
-            let got = lucida::tasks::forward(arch, &weights, &io).unwrap();
+            let got = lucida::tasks::forward(arch, &weights, &io, Precision::F32).unwrap();
             let expected = lucida::zoo::read_tensors(&io).unwrap();
             for output in outputs {
                 let off = relative(&got[*output], &expected[*output]);

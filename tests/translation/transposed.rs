@@ -1,7 +1,7 @@
 //! Transposed convolutions against candle's.
 
-use candle_core::Tensor;
-use lucida::nn::{self, Activation, Conv2d, Isa, Norm, Options, Padding, Pass, Pool, Watch};
+use candle_core::{DType, Tensor};
+use lucida::nn::{self, Activation, Conv2d, Isa, Norm, Options, Padding, Pass, Pool, Precision, Watch};
 use proptest::prelude::*;
 
 use super::{noise, relative};
@@ -80,6 +80,16 @@ proptest! {
             prop_assert_eq!(conv.output_size(x.dims4().unwrap().into()).unwrap().to_vec(), expected.dims()[2..].to_vec());
             let off = relative(&conv.forward(&x, &Watch::silent()).unwrap(), &expected);
             prop_assert!(off < 1e-4, "{isa:?} is off by {off}");
+        }
+        if Precision::Bf16.is_available() {
+            let rounded = |t: &Tensor| t.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
+            let (x, weight) = (rounded(&x), rounded(&weight));
+            let conv = Conv2d::transposed(&weight, Some(&bias), case.options, case.output_padding).unwrap();
+            let got = conv.forward(&x, &Watch::silent().with_precision(Precision::Bf16)).unwrap();
+            let off = relative(&got, &case.candle(&x, &weight, &bias));
+            prop_assert!(off < 1e-5, "in bf16 over rounded factors it is off by {off}");
+        } else {
+            eprintln!("SKIPPED: this processor has no AVX512-BF16");
         }
     }
 

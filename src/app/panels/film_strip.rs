@@ -110,6 +110,7 @@ fn made(app: &mut App, ui: &mut Ui) {
         app.mixing = p.mix.len() > 1;
         app.session.look.mix = p.mix;
         app.session.look.longer_side = p.longer_side;
+        app.session.look.precision = p.precision;
     }
 }
 
