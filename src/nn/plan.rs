@@ -132,8 +132,12 @@ impl Columns {
         let value = |x: &Option<usize>| x.map_or(0.0, |x| on_the_way.map_or(row[x], |o| o.apply(row[x])));
         to.iter_mut().zip(&self.before).for_each(|(to, x)| *to = value(x));
         to[self.run.end..].iter_mut().zip(&self.after).for_each(|(to, x)| *to = value(x));
-        if !self.run.is_empty() {
-            kernel::gather(isa, &row[self.first..], self.step, &mut to[self.run.clone()], on_the_way);
+        let (from, to) = (&row[self.first.min(row.len())..], &mut to[self.run.clone()]);
+        match (self.step, on_the_way) {
+            // Most often; without the way to the processor's own copy, for a short row is copied as fast as that is found.
+            (1, None) => to.copy_from_slice(&from[..to.len()]),
+            _ if to.is_empty() => {}
+            (step, way) => kernel::gather(isa, from, step, to, way),
         }
     }
 }
