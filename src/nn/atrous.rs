@@ -17,7 +17,7 @@ use super::kernel::{self, BLOCK, Isa, STRIP, Strip, Sums, Taps};
 use super::packed::{Block, Input, Output, Packed};
 use super::plan::{Columns, TASKS, aligned, strips};
 use super::watch::CancelToken;
-use filter::{Filter, LANES, MOST, transform_back, transform_input, transform_weights};
+use filter::{Filter, LANES, MOST, Work, transform_back, transform_input, transform_weights};
 
 mod filter;
 
@@ -209,6 +209,7 @@ impl Part<'_> {
         let Segment { first, count, tiles, filter } = self.columns;
         let reach = ((tiles - 1) * filter.outputs + filter.seen - 1) * dilation + count.next_multiple_of(LANES);
         let columns = Columns::new(self.packed, first + filter.first * dilation, 1, reach, width);
+        let mut work = Work::default();
         SCRATCH.with_borrow_mut(|seen| {
             seen.resize((MOST * reach).max(seen.len()), 0.0);
             for (i, channel) in channels.enumerate() {
@@ -228,7 +229,16 @@ impl Part<'_> {
                         let seen = &seen[tile * filter.outputs * dilation..];
                         let to = &mut to[tile * count..];
                         let both = [&self.rows.filter, filter];
-                        transform_input(self.isa, seen, [reach, dilation], both, *count, to, layout.position);
+                        transform_input(
+                            self.isa,
+                            seen,
+                            [reach, dilation],
+                            both,
+                            *count,
+                            to,
+                            layout.position,
+                            &mut work,
+                        );
                     }
                 }
             }
@@ -283,11 +293,12 @@ impl Part<'_> {
     ) -> [Sums; BLOCK] {
         let (options, filters) = (self.packed.options, [&self.rows.filter, &self.columns.filter]);
         let mut sums = [Sums::default(); BLOCK];
+        let mut work = Work::default();
         SCRATCH.with_borrow_mut(|pixels| {
             pixels.resize((MOST * MOST * layout.pitch).max(pixels.len()), 0.0);
             for (c, sums) in sums.iter_mut().enumerate().take(block.len) {
                 let from = &products[c * layout.pitch..];
-                transform_back(self.isa, from, [row, BLOCK * layout.pitch], filters, layout.pitch, pixels);
+                transform_back(self.isa, from, [row, BLOCK * layout.pitch], filters, layout.pitch, pixels, &mut work);
                 for (values, i) in pixels.chunks_exact(layout.pitch).zip(0..filters[0].outputs * filters[1].outputs) {
                     let (o_y, o_x) = (i / filters[1].outputs, i % filters[1].outputs);
                     let runs = values.chunks_exact(self.columns.count).take(layout.pixels / self.columns.count);

@@ -81,12 +81,22 @@ impl Filter {
     }
 }
 
+/// What a transform works on: filled with zeros once per task, for that would take longer than a small transform.
+#[derive(Default)]
+pub(super) struct Work {
+    /// `[column][row of positions]`.
+    half: [[Lane; MOST]; MOST],
+    values: [Lane; MOST],
+    made: [Lane; MOST],
+}
+
 for_each_isa!(
     /// Transforms one tile of `count` neighbouring residues. `seen` are the rows that `filters[0]` looks at, `apart[0]`
     /// floats from each other, and in each the inputs of `filters[1]`, `apart[1]` from each other. Position p's values go
     /// to `to[p * stride..]`, where up to [`LANES`] - 1 behind them may be overwritten.
     transform_input, transform_input_body(
-        seen: &[f32], apart: [usize; 2], filters: [&Filter; 2], count: usize, to: &mut [f32], stride: usize
+        seen: &[f32], apart: [usize; 2], filters: [&Filter; 2], count: usize, to: &mut [f32], stride: usize,
+        work: &mut Work
     )
 );
 
@@ -98,21 +108,21 @@ fn transform_input_body(
     count: usize,
     to: &mut [f32],
     stride: usize,
+    work: &mut Work,
 ) {
-    // `[column][row of positions]`, then its transpose.
-    let (mut half, mut values, mut made) = ([[[0.0; LANES]; MOST]; MOST], [[0.0; LANES]; MOST], [[0.0; LANES]; MOST]);
+    let Work { half, values, made } = work;
     for r in (0..count).step_by(LANES) {
         for (x, half) in half.iter_mut().enumerate().take(across.seen) {
             for (y, v) in values.iter_mut().enumerate().take(above.seen) {
                 *v = *lane(&seen[y * row + x * column + r..]);
             }
-            apply(&above.input, above.points, above.seen, &values, half);
+            apply(&above.input, above.points, above.seen, values, half);
         }
         for y in 0..above.points {
-            for (v, half) in values.iter_mut().zip(&half).take(across.seen) {
+            for (v, half) in values.iter_mut().zip(&*half).take(across.seen) {
                 *v = half[y];
             }
-            apply(&across.input, across.points, across.seen, &values, &mut made);
+            apply(&across.input, across.points, across.seen, values, made);
             for (x, v) in made.iter().enumerate().take(across.points) {
                 to[(y * across.points + x) * stride + r..][..LANES].copy_from_slice(v);
             }
@@ -158,7 +168,7 @@ for_each_isa!(
     /// Products, rows and columns of positions `apart`, of `count` pixels (a multiple of [`LANES`]), to
     /// `[row][column of outputs][pixel]`.
     transform_back, transform_back_body(
-        from: &[f32], apart: [usize; 2], filters: [&Filter; 2], count: usize, to: &mut [f32]
+        from: &[f32], apart: [usize; 2], filters: [&Filter; 2], count: usize, to: &mut [f32], work: &mut Work
     )
 );
 
@@ -169,20 +179,21 @@ fn transform_back_body(
     [above, across]: [&Filter; 2],
     count: usize,
     to: &mut [f32],
+    work: &mut Work,
 ) {
-    let (mut half, mut values, mut made) = ([[[0.0; LANES]; MOST]; MOST], [[0.0; LANES]; MOST], [[0.0; LANES]; MOST]);
+    let Work { half, values, made } = work;
     for p in (0..count).step_by(LANES) {
         for (x, half) in half.iter_mut().enumerate().take(across.points) {
             for (y, v) in values.iter_mut().enumerate().take(above.points) {
                 *v = *lane(&from[y * row + x * column + p..]);
             }
-            apply(&above.output, above.outputs, above.points, &values, half);
+            apply(&above.output, above.outputs, above.points, values, half);
         }
         for y in 0..above.outputs {
-            for (v, half) in values.iter_mut().zip(&half).take(across.points) {
+            for (v, half) in values.iter_mut().zip(&*half).take(across.points) {
                 *v = half[y];
             }
-            apply(&across.output, across.outputs, across.points, &values, &mut made);
+            apply(&across.output, across.outputs, across.points, values, made);
             for (x, v) in made.iter().enumerate().take(across.outputs) {
                 to[(y * across.outputs + x) * count + p..][..LANES].copy_from_slice(v);
             }
