@@ -2,9 +2,12 @@
 //! floating-point operations as [`Conv2d::flops`] counts them, whatever a kernel saves. `cargo test` does not run this.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 use std::fmt;
 
-use candle_core::{Device, Tensor};
+use common::noise;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use lucida::nn::{Conv2d, Isa, Options, Padding, Pass, Pool, Precision, Watch};
@@ -77,28 +80,15 @@ fn cases() -> Vec<Case> {
 #[divan::bench(args = cases(), sample_count = 15, sample_size = 1)]
 fn conv2d(bencher: Bencher<'_, '_>, Case(layer, isa, precision): Case) {
     let Layer { ins, outs, kernel, size, options, .. } = layer;
-    let weight = noise(&[outs, ins / options.groups, kernel, kernel]);
+    let weight = noise(&[outs, ins / options.groups, kernel, kernel], 1);
     let conv = Conv2d::with_isa(&weight, None, options, isa).unwrap();
     let (pool, watch) = (Pool::default(), Watch::silent().with_precision(precision));
     let mut pass = Pass::new(&pool, &watch, 0.0);
-    let x = pass.enter(&noise(&[1, ins, size, size])).unwrap();
+    let x = pass.enter(&noise(&[1, ins, size, size], 2)).unwrap();
     pass.conv(&conv, &x).unwrap();
     bencher
         .counter(ItemsCount::new(conv.flops(x.shape()) as u64))
         .bench_local(|| drop(black_box(pass.conv(&conv, &x).unwrap())));
-}
-
-/// Reproducible values in -1..1.
-fn noise(shape: &[usize]) -> Tensor {
-    let mut s = 0x2545_F491_4F6C_DD1Du64;
-    let mut next = || {
-        s ^= s << 13;
-        s ^= s >> 7;
-        s ^= s << 17;
-        (s >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| next()).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
 fn main() {
