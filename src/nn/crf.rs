@@ -51,8 +51,8 @@ impl Crf {
     /// `logits` `[classes, height, width]`, `rgb` `[height, width, 3]` in sRGB; the result as `logits`.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the lengths do not fit `[classes, height, width]` or a weight or distance is no number from 0
-    /// (distances 0.1) on; [`Error::Cancelled`].
+    /// [`Error::Shape`] when the lengths do not fit `[classes, height, width]`, a logit is not finite, or a weight or distance is
+    /// no number from 0 (distances 0.1) on; [`Error::Cancelled`].
     pub fn refine(
         &self,
         logits: &[f32],
@@ -68,6 +68,9 @@ impl Crf {
                 logits.len(),
                 rgb.len()
             )));
+        }
+        if logits.iter().any(|v| !v.is_finite()) {
+            return Err(Error::Shape("logits that are no finite numbers cannot be refined".into()));
         }
         let fits = |v: f32, least: f32| v.is_finite() && v >= least;
         let reaches = [self.smoothness_reach, self.appearance_reach, self.appearance_colour];

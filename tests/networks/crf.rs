@@ -203,6 +203,7 @@ fn what_cannot_be_refined_is_refused_and_what_need_not_be_stays() {
         refine(&usual, &logits[1..], &rgb, shape),
         refine(&usual, &logits, &rgb[3..], shape),
         refine(&usual, &[], &[], [0, 0, 0]),
+        refine(&usual, &[&[f32::NAN], &logits[1..]].concat(), &rgb, shape),
         refine(&Crf { appearance: -1.0, ..usual }, &logits, &rgb, shape),
         refine(&Crf { smoothness: f32::NAN, ..usual }, &logits, &rgb, shape),
         refine(&Crf { smoothness_reach: 0.0, ..usual }, &logits, &rgb, shape),
