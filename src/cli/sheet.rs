@@ -21,7 +21,8 @@ const FAINT_INK: [u8; 3] = [160, 160, 160];
 /// Width over height that the sheet comes closest to.
 const ASPECT: f32 = 1.5;
 
-/// Renders the sheet, every style as `params` say but for the mix; the model's id and the seconds spent in the network come with it.
+/// Renders the sheet, every style as `params` say but for the mix; the model's id and the seconds spent in
+/// the network come with it.
 pub(super) fn render(
     stylizer: &Stylizer,
     original: &Picture,

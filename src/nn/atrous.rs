@@ -25,7 +25,8 @@ mod filter;
 const FAR: usize = 8;
 /// Input channels whose transformed values stand together: what one task transforms.
 const CHANNELS: usize = 16;
-/// Floats of transformed input at once, and of products: both together have room in the last-level cache.
+/// Floats of transformed input at once, and of products: both together have room in the last-level cache,
+/// unless one line of a very wide map takes more.
 const INPUT: usize = 1536 * 1024;
 const PRODUCTS: usize = 3 * 1024 * 1024;
 /// Floats of transformed weights a task has at hand: to stay in the second-level cache.
@@ -136,7 +137,8 @@ struct Layout {
     bundle: usize,
     /// Bundles at hand at once.
     bundles: usize,
-    /// Blocks of output channels that share a task; products are `[blocks][row of positions][block][column of positions][channel][pixel]`.
+    /// Blocks of output channels that share a task. Products are
+    /// `[blocks][row of positions][block][column of positions][channel][pixel]`.
     together: usize,
 }
 
@@ -295,7 +297,7 @@ impl Part<'_> {
         let mut sums = [Sums::default(); BLOCK];
         let mut work = Work::default();
         SCRATCH.with_borrow_mut(|pixels| {
-            pixels.resize((MOST * MOST * layout.pitch).max(pixels.len()), 0.0);
+            pixels.resize((filters[0].outputs * filters[1].outputs * layout.pitch).max(pixels.len()), 0.0);
             for (c, sums) in sums.iter_mut().enumerate().take(block.len) {
                 let from = &products[c * layout.pitch..];
                 transform_back(self.isa, from, [row, BLOCK * layout.pitch], filters, layout.pitch, pixels, &mut work);

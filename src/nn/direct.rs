@@ -164,7 +164,8 @@ fn tile(
     sums
 }
 
-/// Copies the tile's input of one group into `scratch`, `[word][needed row][phase][column]`: a word is a channel, or two in bf16.
+/// Copies the tile's input of one group into `scratch`, `[word][needed row][phase][column]`: a word is a
+/// channel, or two in bf16.
 #[allow(clippy::too_many_arguments)]
 fn gather(
     packed: &Packed,

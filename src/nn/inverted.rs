@@ -48,7 +48,8 @@ impl<'a> Inverted<'a> {
         fits.then_some(Inverted { expand, depthwise: filter, project, isa })
     }
 
-    /// Computes `out`; `size` is its height and width, a residual is added. Returns `false`, and `out` unfinished, once cancelled.
+    /// Computes `out`; `size` is its height and width, a residual is added. Returns `false`, and `out`
+    /// unfinished, once cancelled.
     pub(super) fn run(
         &self,
         input: &Input<'_>,

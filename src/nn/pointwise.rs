@@ -151,7 +151,8 @@ pub(super) fn run(
     whole
 }
 
-/// The convolution of what is in panels already: the pixels of a `stripe` of one image. Leaves them unfinished once cancelled.
+/// The convolution of what is in panels already: the pixels of a `stripe` of one image. Leaves
+/// them unfinished once cancelled.
 #[allow(clippy::too_many_arguments)]
 pub(super) fn multiply(
     packed: &Packed,
@@ -181,7 +182,8 @@ fn tasks(blocks: usize, panels: usize) -> Vec<(Range<usize>, Range<usize>)> {
     (0..panels).step_by(tall).flat_map(of).collect()
 }
 
-/// Multiplies panels of `unit` pixels, `apart` from each other, whose pixels are `pixels`, by some blocks of weights. Returns the channels' sums when they are counted.
+/// Multiplies panels of `unit` pixels, `apart` from each other, whose pixels are `pixels`, by some
+/// blocks of weights. Returns the channels' sums when they are counted.
 #[allow(clippy::too_many_arguments)]
 fn product(
     packed: &Packed,

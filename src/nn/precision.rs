@@ -19,8 +19,8 @@ pub enum Precision {
     /// cancel. Denormal numbers count as 0.
     ///
     /// Needs AVX512-BF16 (AMD from Zen 4 on, Intel's servers from Cooper Lake on); elsewhere passes are computed in f32. So
-    /// are, anywhere, the layers that would not gain: depthwise ones, 3x3 ones that Winograd's method takes, and those
-    /// whose taps stand far apart.
+    /// are, anywhere, the layers that would not gain: depthwise ones, inverted residuals in one pass, 3x3 ones that
+    /// Winograd's method takes, and those whose taps stand far apart.
     Bf16,
 }
 

@@ -26,7 +26,8 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// F(n, 3) for n up to 6, by Toom and Cook's interpolation at 0, 1, -1, 2, -2, 1/2, -1/2 (as many as it takes) and infinity.
+    /// F(n, 3) for n up to 6, by Toom and Cook's interpolation at 0, 1, -1, 2, -2, 1/2, -1/2 (as many as it takes) and
+    /// infinity.
     pub(super) fn new(outputs: usize) -> Filter {
         let at = &[0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5][..outputs.min(6) + 1];
         let outputs = at.len() - 1;
