@@ -11,7 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv2d::Options;
-use super::kernel::{BLOCK, Isa, OnTheWay, Rows, STRIP, Strip, TAPS, Taps};
+use super::kernel::{BLOCK, Isa, OnTheWay, Rows, STRIP, Strip, Taps};
 use super::packed::{Input, Output, Packed};
 use super::plan::{Columns, aligned};
 use super::pointwise::{self, Panels};
@@ -42,7 +42,7 @@ impl<'a> Inverted<'a> {
         };
         let fits = expand.is_none_or(|e| pointwise::is_one(e) && e.shape[0] == filter.shape[0])
             && depthwise::is_one(filter)
-            && filter.shape[2..] == [3, 3]
+            && matches!(filter.shape, [.., 3, 3] | [.., 5, 5])
             && pointwise::is_one(project)
             && project.shape[1] == filter.shape[0];
         fits.then_some(Inverted { expand, depthwise: filter, project, isa })
@@ -191,25 +191,33 @@ impl<'a> Stripe<'a> {
                             }
                         }
                     }
-                    let kernels = &depthwise.passes[0];
                     for (i, (c, wide)) in channels.clone().zip(wide.chunks_exact_mut(apart)).enumerate() {
                         self.layout.pad(wide, self.before, self.real, self.seen);
-                        let rows = Rows {
-                            input: wide,
-                            taps: self.layout.taps,
-                            weights: std::array::from_fn(|t| kernels.weights[kernels.blocks[c].weights + t]),
-                            bias: depthwise.bias[c],
-                            range: depthwise.options.activation.range(),
-                            step: depthwise.options.stride * self.layout.pitch,
-                            rows: self.rows.len(),
-                            columns: self.columns,
-                        };
-                        rows.convolve(isa, flat);
+                        match depthwise.shape[2] {
+                            3 => self.rows::<9>(c, wide).convolve(isa, flat),
+                            _ => self.rows::<25>(c, wide).convolve(isa, flat),
+                        }
                         to.deal(isa, &flat[..pixels], i, filtered);
                     }
                 });
             },
         );
+    }
+
+    /// What the depthwise kernel of channel `c` makes of its padded and dealt rows.
+    fn rows<'b, const TAPS: usize>(&self, c: usize, wide: &'b [f32]) -> Rows<'b, TAPS> {
+        let filter = self.layers.depthwise;
+        let kernels = &filter.passes[0];
+        Rows {
+            input: wide,
+            taps: std::array::from_fn(|t| self.layout.taps[t]),
+            weights: std::array::from_fn(|t| kernels.weights[kernels.blocks[c].weights + t]),
+            bias: filter.bias[c],
+            range: filter.options.activation.range(),
+            step: filter.options.stride * self.layout.pitch,
+            rows: self.rows.len(),
+            columns: self.columns,
+        }
     }
 
     /// Expands one block of channels, which come to stand `apart` in `wide`.
@@ -248,13 +256,13 @@ struct Layout {
     /// Places of a row that are zeros.
     zeros: Vec<usize>,
     /// Where each tap reads, from the first one's place on.
-    taps: [usize; TAPS],
+    taps: Vec<usize>,
 }
 
 impl Layout {
     fn new(packed: &Packed, width_out: usize, width: usize) -> Layout {
         let Options { stride, dilation, .. } = packed.options;
-        let kw = packed.shape[3];
+        let [.., kh, kw] = packed.shape;
         let reach = (kw - 1) * dilation;
         let lens: Vec<usize> = (0..stride.min(reach + 1)).map(|p| width_out + (reach - p) / stride).collect();
         let mut pitch: usize = lens.iter().sum();
@@ -270,7 +278,7 @@ impl Layout {
             parts = vec![Columns::new(packed, 0, 1, pitch, width)];
         }
         let place = |y: usize, x: usize| y * pitch + lens[..x % stride].iter().sum::<usize>() + x / stride;
-        let taps = std::array::from_fn(|t| place(t / kw * dilation, t % kw * dilation));
+        let taps = (0..kh * kw).map(|t| place(t / kw * dilation, t % kw * dilation)).collect();
         Layout { pitch, parts, zeros, taps }
     }
 

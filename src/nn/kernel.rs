@@ -14,7 +14,7 @@ mod rows;
 
 pub use isa::Isa;
 pub(super) use pairs::{pack_pairs, pair_weights};
-pub(super) use rows::{Rows, TAPS};
+pub(super) use rows::Rows;
 
 /// Most output channels in one block.
 pub(super) const BLOCK: usize = 8;

@@ -1,16 +1,13 @@
-//! Rows of one channel under a kernel of its own, which is bound by loads: nine for each vector of outputs.
+//! Rows of one channel under a kernel of its own, which is bound by loads: one per tap for each vector of outputs.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64 as x86;
 
 use super::{Isa, four, near, put};
 
-/// Taps of the kernel that [`Rows`] is for.
-pub(in crate::nn) const TAPS: usize = 9;
-
 /// Rows of one channel under a kernel of its own:
 /// `out[row][x] = clamp(bias + sum over taps of weights[tap] * input[row * step + taps[tap] + x])`.
-pub(in crate::nn) struct Rows<'a> {
+pub(in crate::nn) struct Rows<'a, const TAPS: usize> {
     pub input: &'a [f32],
     pub taps: [usize; TAPS],
     pub weights: [f32; TAPS],
@@ -22,7 +19,7 @@ pub(in crate::nn) struct Rows<'a> {
     pub columns: usize,
 }
 
-impl Rows<'_> {
+impl<const TAPS: usize> Rows<'_, TAPS> {
     /// Puts the rows one behind the other into `out`. Up to a vector behind the last one is overwritten.
     pub(in crate::nn) fn convolve(&self, isa: Isa, out: &mut [f32]) {
         // As in `Strip::finish`: what the kernel will touch is checked here, once.
@@ -50,7 +47,7 @@ macro_rules! rows_kernel {
         /// The processor has the instructions; the bounds asserted in [`Rows::convolve`] hold.
         $(#[$feature])*
         #[allow(unused_unsafe)]
-        unsafe fn $name(rows: &Rows<'_>, out: &mut [f32]) {
+        unsafe fn $name<const TAPS: usize>(rows: &Rows<'_, TAPS>, out: &mut [f32]) {
             // SAFETY: see `Rows::convolve`, which checked every offset used here.
             unsafe {
                 let weights = rows.weights.map(|w| $splat(w));
