@@ -10,7 +10,7 @@ use super::backbone::Backbone;
 use super::batch_norm::conv_norm;
 use super::mobilenet_v3::{self, MobileNetV3};
 use super::resnet::{self, ResNet};
-use super::segmenter::{Segmenter, builder};
+use super::segmenter::{Segmenter, builder, classifier};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
@@ -169,8 +169,7 @@ impl DeepLabV3 {
         let pyramid = Pyramid::new(&cfg, &vb.pp(0))?;
         let same = Options { padding: 1, activation: Activation::Relu, ..Options::default() };
         let first = conv_norm([cfg.channels, cfg.channels, 3, 3], &vb.pp(1), &vb.pp(2), same)?;
-        let (weight, bias) = (vb.get((cfg.classes, cfg.channels, 1, 1), "4.weight")?, vb.get(cfg.classes, "4.bias")?);
-        let last = Conv2d::new(&weight, Some(&bias), Options::default())?;
+        let last = classifier([cfg.classes, cfg.channels], &vb.pp(4))?;
         Ok(DeepLabV3 { backbone, pyramid, head: [first, last], config: cfg })
     }
 

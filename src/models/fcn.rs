@@ -9,7 +9,7 @@ use candle_nn::VarBuilder;
 use super::backbone::Backbone;
 use super::batch_norm::conv_norm;
 use super::resnet::{self, ResNet};
-use super::segmenter::{Segmenter, builder};
+use super::segmenter::{Segmenter, builder, classifier};
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
 /// The sizes that a checkpoint decides.
@@ -66,8 +66,7 @@ impl Fcn {
         let first = Options { padding: 1, activation: Activation::Relu, ..Options::default() };
         let shape = [cfg.channels, cfg.backbone.out_channels(), 3, 3];
         let first = conv_norm(shape, &vb.pp(0), &vb.pp(1), first)?;
-        let (weight, bias) = (vb.get((cfg.classes, cfg.channels, 1, 1), "4.weight")?, vb.get(cfg.classes, "4.bias")?);
-        let last = Conv2d::new(&weight, Some(&bias), Options::default())?;
+        let last = classifier([cfg.classes, cfg.channels], &vb.pp(4))?;
         Ok(Fcn { backbone, head: [first, last], config: cfg })
     }
 

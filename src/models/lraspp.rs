@@ -9,7 +9,7 @@ use candle_nn::VarBuilder;
 use super::backbone::Backbone;
 use super::batch_norm::conv_norm;
 use super::mobilenet_v3::{self, MobileNetV3};
-use super::segmenter::{Segmenter, builder};
+use super::segmenter::{Segmenter, builder, classifier};
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
 /// The sizes that a checkpoint decides.
@@ -74,13 +74,9 @@ impl LrAspp {
         let cbr = vb.pp("cbr");
         let narrow = conv_norm([out, ins, 1, 1], &cbr.pp(0), &cbr.pp(1), relu)?;
         let scale = Conv2d::new(&vb.get((out, ins, 1, 1), "scale.1.weight")?, None, plain)?;
-        let classifier = |name: &str, ins: usize| {
-            let vb = vb.pp(name);
-            let (weight, bias) = (vb.get((cfg.classes, ins, 1, 1), "weight")?, vb.get(cfg.classes, "bias")?);
-            Conv2d::new(&weight, Some(&bias), plain)
-        };
-        let low = classifier("low_classifier", cfg.backbone.channels(cfg.backbone.low()))?;
-        let high = classifier("high_classifier", out)?;
+        let low = cfg.backbone.channels(cfg.backbone.low());
+        let low = classifier([cfg.classes, low], &vb.pp("low_classifier"))?;
+        let high = classifier([cfg.classes, out], &vb.pp("high_classifier"))?;
         Ok(LrAspp { backbone, narrow, scale, low, high, config: cfg })
     }
 

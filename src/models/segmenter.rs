@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
-use crate::nn::{Features, Pass, Pool, Result, Watch};
+use crate::nn::{Conv2d, Error, Features, Options, Pass, Pool, Result, Watch};
 
 /// What a picture's values, 0..=1 and sRGB-encoded, go through before the network: `(value - mean) / deviation` of each of
 /// red, green and blue.
@@ -25,6 +25,8 @@ impl Normalisation {
     pub const SIGNED: Normalisation = Normalisation { mean: [0.5; 3], deviation: [0.5; 3] };
     /// By ImageNet's mean and standard deviation, as torchvision's networks are trained.
     pub const IMAGENET: Normalisation = Normalisation { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
+    /// To about -1..=1, as EfficientNet-Lite is trained: 127 and 128 of 255, rounded.
+    pub const EFFICIENTNET_LITE: Normalisation = Normalisation { mean: [0.498; 3], deviation: [0.502; 3] };
 }
 
 /// A network that tells for each pixel of a picture how much it looks like each class.
@@ -32,8 +34,7 @@ pub trait Segmenter: Debug + Send + Sync {
     /// Builds the network from a checkpoint's tensors, whose sizes decide its own.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::nn::Error::Shape) or [`Error::Candle`](crate::nn::Error::Candle) naming the first tensor
-    /// that is missing or misshapen.
+    /// [`Error::Shape`] or [`Error::Candle`] naming the first tensor that is missing or misshapen.
     fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<Self>
     where
         Self: Sized;
@@ -62,12 +63,26 @@ pub trait Segmenter: Debug + Send + Sync {
         false
     }
 
+    /// What the logits of [`Segmenter::all_logits`] are called, in their order; empty for a network that has but one form.
+    fn forms(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// As [`Segmenter::forward`], but at the network's own resolution, an eighth of the picture's, say: what is
     /// resized bilinearly to the picture's size.
     ///
     /// # Errors
     /// As [`Segmenter::forward`].
     fn logits(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features>;
+
+    /// The logits of every form of the network from one pass, the coarsest first and [`Segmenter::logits`] last; each is
+    /// resized bilinearly to the picture's size.
+    ///
+    /// # Errors
+    /// As [`Segmenter::forward`].
+    fn all_logits(&self, x: Features, pass: &mut Pass<'_>) -> Result<Vec<Features>> {
+        Ok(vec![self.logits(x, pass)?])
+    }
 
     /// Multiply-adds of a pass over `[batch, channels, height, width]`, times two.
     ///
@@ -82,22 +97,33 @@ pub trait Segmenter: Debug + Send + Sync {
     /// `[batch, classes, height, width]`.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::nn::Error::Shape) for another number of channels or a picture smaller than
-    /// [`Segmenter::smallest`]; [`Error::Cancelled`](crate::nn::Error::Cancelled).
+    /// [`Error::Shape`] for another number of channels or a picture smaller than [`Segmenter::smallest`];
+    /// [`Error::Cancelled`].
     fn forward(&self, x: &Tensor, pool: &Pool, watch: &Watch<'_>) -> Result<Tensor> {
         let shape: [usize; 4] = x.dims4()?.into();
+        let ([_, _, h, w], least) = (shape, self.smallest());
+        if h.min(w) < least {
+            return Err(Error::Shape(format!(
+                "a {w} x {h} picture is too small: this network needs {least} pixels each way"
+            )));
+        }
         let mut pass = Pass::new(pool, watch, self.flops(shape)?);
         let x = pass.enter(x)?;
         let y = self.logits(x, &mut pass)?;
-        let [_, _, height, width] = shape;
-        if y.shape()[2..] == [height, width] {
+        if y.shape()[2..] == [h, w] {
             return y.into_tensor();
         }
-        pass.bilinear(&y, [height, width], self.align_corners())?.into_tensor()
+        pass.bilinear(&y, [h, w], self.align_corners())?.into_tensor()
     }
 }
 
 /// A checkpoint's tensors, in single precision on the processor, for a network to be built from.
 pub(super) fn builder(tensors: HashMap<String, Tensor>) -> VarBuilder<'static> {
     VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)
+}
+
+/// The 1x1 convolution `weight`, `[classes, ins, 1, 1]`, and `bias` that the logits leave.
+pub(super) fn classifier([classes, ins]: [usize; 2], vb: &VarBuilder<'_>) -> Result<Conv2d> {
+    let (weight, bias) = (vb.get((classes, ins, 1, 1), "weight")?, vb.get(classes, "bias")?);
+    Conv2d::new(&weight, Some(&bias), Options::default())
 }

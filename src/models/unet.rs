@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::batch_norm::conv_norm;
-use super::segmenter::{Normalisation, Segmenter, builder};
+use super::segmenter::{Normalisation, Segmenter, builder, classifier};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
@@ -168,9 +168,7 @@ impl Unet {
             up.push(Up::new(&cfg, [ins, beside[1]], *widths, &vb.pp(format!("up{}", i + 1)))?);
             ins = widths[1];
         }
-        let vb = vb.pp("outc.conv");
-        let (weight, bias) = (vb.get((cfg.classes, ins, 1, 1), "weight")?, vb.get(cfg.classes, "bias")?);
-        let last = Conv2d::new(&weight, Some(&bias), Options::default())?;
+        let last = classifier([cfg.classes, ins], &vb.pp("outc.conv"))?;
         Ok(Unet { down, up, last, config: cfg })
     }
 
@@ -220,13 +218,6 @@ impl Segmenter for Unet {
     }
 
     fn flops(&self, shape: [usize; 4]) -> Result<f64> {
-        let [_, _, h, w] = shape;
-        if h.min(w) < self.smallest() {
-            return Err(Error::Shape(format!(
-                "a {w} x {h} picture is too small: this U-Net halves it {DEPTH} times, so it needs {} pixels each way",
-                self.smallest()
-            )));
-        }
         let mut tally = Tally::new(shape);
         let mut beside = Vec::with_capacity(DEPTH);
         for (i, convs) in self.down.iter().enumerate() {

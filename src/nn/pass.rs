@@ -378,6 +378,27 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Resizes each channel to `[height, width]` by the pixel that each new one lies in, as PyTorch's `interpolate` does
+    /// unless told otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an empty side; [`Error::Candle`].
+    pub fn nearest(&self, x: &Features, [height, width]: [usize; 2]) -> Result<Features> {
+        let [b, c, h, w] = x.shape;
+        if [h, w, height, width].contains(&0) {
+            return Err(Error::Shape(format!("a {w} x {h} map cannot become {width} x {height}")));
+        }
+        let x = self.settled(x);
+        match x.values() {
+            Some(data) => {
+                let mut out = self.pool.take(b * c * height * width);
+                resample::nearest(&data, [h, w], &mut out, [height, width]);
+                Ok(Features::ours(out, [b, c, height, width]))
+            }
+            None => Features::of(x.to_tensor()?.upsample_nearest2d(height, width)?),
+        }
+    }
+
     /// The mean of each channel, `[batch, channels, 1, 1]`.
     ///
     /// # Errors

@@ -67,6 +67,19 @@ pub(super) fn pad(
     });
 }
 
+/// The pixel that each new one lies in, as PyTorch's `interpolate`: of `from` pixels the one at `i * from / to`, rounded
+/// down.
+pub(super) fn nearest(from: &[f32], [h, w]: [usize; 2], to: &mut [f32], [height, width]: [usize; 2]) {
+    let columns: Vec<usize> = (0..width).map(|x| x * w / width).collect();
+    let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
+    planes.for_each(|(from, to)| {
+        for (y, to) in to.chunks_exact_mut(width).enumerate() {
+            let row = &from[y * h / height * w..][..w];
+            to.iter_mut().zip(&columns).for_each(|(to, x)| *to = row[*x]);
+        }
+    });
+}
+
 /// Bilinear, as PyTorch's `interpolate` with and without `align_corners`.
 pub(super) fn bilinear(
     from: &[f32],

@@ -8,8 +8,9 @@ use candle_nn::VarBuilder;
 
 use super::TaskError;
 use crate::models::{
-    Backbone, DeepLabV3, DeepLabV3MobileNetV2, Fcn, LrAspp, MobileNetV2, ResNet, ResnetGenerator, Segmenter,
-    TransformerNet, Unet, Vgg16, cyclegan, mobilenet_v2, resnet, transformer_net, vgg,
+    Backbone, DeepLabV3, DeepLabV3MobileNetV2, DeepLabV3Plus, Fcn, Fcn8s, LrAspp, MobileNetV2, ResNet,
+    ResnetGenerator, Segmenter, TransformerNet, Unet, UnetEfficientNetLite, Vgg16, cyclegan, mobilenet_v2, resnet,
+    transformer_net, vgg,
 };
 use crate::nn::{self, Pass, Pool, Precision, Statistics, Watch};
 use crate::zoo;
@@ -20,7 +21,7 @@ type Tensors = HashMap<String, Tensor>;
 type Run = fn(Tensors, &Tensor, &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>>;
 
 /// Each architecture and how it runs; a new one is one entry.
-const RUNS: [(&str, Run); 13] = [
+const RUNS: [(&str, Run); 16] = [
     ("transformer-net", transformer_net),
     ("cyclegan-resnet", cyclegan),
     ("fcn-resnet50", segmenter::<Fcn>),
@@ -31,6 +32,9 @@ const RUNS: [(&str, Run); 13] = [
     ("lraspp-mobilenet-v3-large", segmenter::<LrAspp>),
     ("deeplabv3-mobilenet-v2-voc21", segmenter::<DeepLabV3MobileNetV2>),
     ("unet", segmenter::<Unet>),
+    ("fcn-efficientnet-lite0", fcn8s),
+    ("unet-efficientnet-lite0", segmenter::<UnetEfficientNetLite>),
+    ("deeplabv3plus-efficientnet-lite0", segmenter::<DeepLabV3Plus>),
     ("resnet101", resnet),
     ("vgg16", vgg16),
     ("mobilenet-v2", mobilenet_v2),
@@ -54,7 +58,8 @@ pub const ARCHITECTURES: &[&str] = &{
 /// first row holds. A generator with batch norms also gives `output_batchstats`, normalised by the picture's own
 /// statistics: pix2pix's `test.py` without `--eval`. A classifier gives its logits as `output`, and `features`; a ResNet
 /// its last stage as `layer4`, that averaged to 14 x 14 as `output` (what captioning networks attend to), and `logits`
-/// where it has a classifier. VGG-16 gives `relu1_2`, `relu2_2`, `relu3_3` and `relu4_3`, the last as `output` too.
+/// where it has a classifier. FCN-8s also gives what FCN-16s and FCN-32s would have said, `output_16s` and `output_32s`.
+/// VGG-16 gives `relu1_2`, `relu2_2`, `relu3_3` and `relu4_3`, the last as `output` too.
 ///
 /// # Errors
 /// [`TaskError::UnknownNet`], [`TaskError::Zoo`] for an unreadable file, [`TaskError::Tensors`] for one without `input`,
@@ -100,6 +105,16 @@ fn cyclegan(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(
 
 fn segmenter<N: Segmenter>(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
     Ok(vec![("output", N::from_tensors(tensors)?.forward(x, &Pool::default(), watch)?)])
+}
+
+fn fcn8s(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let net = Fcn8s::from_tensors(tensors)?;
+    let pool = Pool::default();
+    let mut pass = Pass::new(&pool, watch, 0.0);
+    let (_, _, height, width) = x.dims4()?;
+    let scores = net.scores(pass.enter(x)?, &mut pass)?;
+    let grown = scores.iter().map(|scores| pass.bilinear(scores, [height, width], net.align_corners())?.into_tensor());
+    Ok(["output_32s", "output_16s", "output"].into_iter().zip(grown.collect::<nn::Result<Vec<_>>>()?).collect())
 }
 
 fn vgg16(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {

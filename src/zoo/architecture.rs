@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 
 use super::ZooError;
-use crate::models::{DeepLabV3, DeepLabV3MobileNetV2, Fcn, LrAspp, Segmenter, Unet};
+use crate::models::{
+    DeepLabV3, DeepLabV3MobileNetV2, DeepLabV3Plus, Fcn, Fcn8s, LrAspp, Segmenter, Unet, UnetEfficientNetLite,
+};
 use crate::nn;
 
 type Tensors = HashMap<String, Tensor>;
@@ -30,7 +32,7 @@ fn make<N: Segmenter + 'static>(tensors: Tensors) -> nn::Result<Box<dyn Segmente
 }
 
 /// Where one has all that another has, it comes after that.
-const ARCHITECTURES: [Architecture; 14] = [
+const ARCHITECTURES: [Architecture; 17] = [
     architecture(
         "fcn-resnet50",
         &["backbone.conv1.weight", "backbone.layer3.0.conv3.weight", "classifier.0.weight", "classifier.4.weight"],
@@ -104,6 +106,38 @@ const ARCHITECTURES: [Architecture; 14] = [
         "deeplabv3-mobilenet-v2-voc21",
         &["stem.weight", "block16.depthwise.weight", "aspp0.weight", "concat_projection.weight", "logits.weight"],
         Some(make::<DeepLabV3MobileNetV2>),
+    ),
+    architecture(
+        "fcn-efficientnet-lite0",
+        &[
+            "encoder._conv_stem.weight",
+            "encoder._blocks.15._project_conv.weight",
+            "fc6.0.weight",
+            "score_fr.weight",
+            "score_pool3.weight",
+        ],
+        Some(make::<Fcn8s>),
+    ),
+    architecture(
+        "unet-efficientnet-lite0",
+        &[
+            "encoder._conv_stem.weight",
+            "encoder._blocks.15._project_conv.weight",
+            "decoder.blocks.4.conv2.0.weight",
+            "segmentation_head.0.weight",
+        ],
+        Some(make::<UnetEfficientNetLite>),
+    ),
+    architecture(
+        "deeplabv3plus-efficientnet-lite0",
+        &[
+            "encoder._conv_stem.weight",
+            "encoder._blocks.15._project_conv.weight",
+            "decoder.aspp.0.project.0.weight",
+            "decoder.block2.0.0.weight",
+            "segmentation_head.0.weight",
+        ],
+        Some(make::<DeepLabV3Plus>),
     ),
     architecture("transformer-net", &["conv1.conv2d.weight", "in1.weight", "deconv3.conv2d.weight"], None),
     architecture("cyclegan-resnet", &["model.1.weight", "model.4.weight"], None),

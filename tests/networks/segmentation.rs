@@ -7,7 +7,7 @@ use lucida::models::{
     DeepLabV3, DeepLabV3MobileNetV2, Fcn, LrAspp, MobileNetV3, Normalisation, ResNet, Segmenter, Unet, Vgg16,
     deeplabv3, deeplabv3_mobilenet_v2, fcn, lraspp, mobilenet_v3, random, resnet, unet, vgg,
 };
-use lucida::nn::{Pass, Pool, Watch};
+use lucida::nn::{Pass, Pool, Precision, Watch};
 use lucida::zoo::{self, ZooError};
 
 use crate::architectures::{largest, named_noise, samples_off};
@@ -208,4 +208,34 @@ fn a_unet_of_before_its_norms_took_the_biases_over_is_the_same_network() {
     let x = noise([1, 3, 33, 47], 4);
     let [plain, biased] = [plain, biased].map(|tensors| run(&*zoo::segmenter(tensors).unwrap().1, &x));
     assert!(relative(&biased, &plain) < 1e-5);
+}
+
+/// Where this machine has them: PyTorch's logits of Lucida's own networks, with random weights and statistics, of an even
+/// and an odd picture.
+#[test]
+fn the_networks_over_efficientnet_lite_agree_with_pytorch() {
+    let Some(folder) = shared("oracles-seg") else { return };
+    for (name, arch, outputs) in [
+        ("fcn-8s-camvid", "fcn-efficientnet-lite0", &["output", "output_16s", "output_32s"][..]),
+        ("unet-camvid", "unet-efficientnet-lite0", &["output"]),
+        ("deeplabv3plus-camvid", "deeplabv3plus-efficientnet-lite0", &["output"]),
+    ] {
+        let weights = folder.join(format!("{name}.safetensors"));
+        let (found, net) = zoo::segmenter(zoo::read_tensors(&weights).unwrap()).unwrap();
+        assert_eq!((found, net.classes(), net.smallest()), (arch, 11, 1));
+        assert_eq!(net.normalisation(), Normalisation::EFFICIENTNET_LITE);
+        for size in ["even", "odd"] {
+            let io = folder.join(format!("{name}.{size}.io.safetensors"));
+            let got = lucida::tasks::forward(arch, &weights, &io, Precision::F32).unwrap();
+            let expected = zoo::read_tensors(&io).unwrap();
+            assert_eq!(got.len(), outputs.len());
+            for output in outputs {
+                let off = relative(&got[*output], &expected[*output]);
+                println!("{name} {size} {output} {:?}: off by {off:.1e}", got[*output].dims());
+                assert!(off < 1e-4, "{name} {size} {output} is off by {off}");
+            }
+            let usual = run(&*net, &expected["input"]);
+            assert!(relative(&usual, &got["output"]) < 1e-6, "{name} {size}");
+        }
+    }
 }
