@@ -135,17 +135,11 @@ struct InvertedResidual {
 }
 
 impl InvertedResidual {
-    fn new(
-        ins: usize,
-        block: Block,
-        [stride, dilation]: [usize; 2],
-        vb: &VarBuilder<'_>,
-    ) -> Result<InvertedResidual> {
+    fn new(ins: usize, block: Block, [stride, dilation]: [usize; 2], vb: &VarBuilder<'_>) -> Result<InvertedResidual> {
         let Block { hidden, out, kernel, .. } = block;
         let relu6 = Options { activation: Activation::Relu6, ..Options::default() };
-        let layer = |shape, conv: &str, norm: &str, options| {
-            conv_norm_with(EPS, shape, &vb.pp(conv), &vb.pp(norm), options)
-        };
+        let layer =
+            |shape, conv: &str, norm: &str, options| conv_norm_with(EPS, shape, &vb.pp(conv), &vb.pp(norm), options);
         let filter = Options { stride, dilation, groups: hidden, padding: kernel / 2 * dilation, ..relu6 };
         let expand = (hidden != ins).then(|| layer([hidden, ins, 1, 1], "_expand_conv", "_bn0", relu6));
         Ok(InvertedResidual {

@@ -37,7 +37,9 @@ impl Config {
     pub fn from_tensors(tensors: &HashMap<String, Tensor>) -> Result<Config> {
         let out = |name: &str| match tensors.get(name).map(Tensor::dims) {
             Some([out, _, _, _]) => Ok(*out),
-            _ => Err(Error::Shape(format!("this is no U-Net checkpoint over an encoder, it has no convolution {name}"))),
+            _ => {
+                Err(Error::Shape(format!("this is no U-Net checkpoint over an encoder, it has no convolution {name}")))
+            }
         };
         let encoder = efficientnet_lite::Config::from_tensors(tensors, "encoder.")?;
         let mut config = Config::new(encoder, out("segmentation_head.0.weight")?);

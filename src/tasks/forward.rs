@@ -8,9 +8,8 @@ use candle_nn::VarBuilder;
 
 use super::TaskError;
 use crate::models::{
-    Backbone, DeepLabV3, DeepLabV3MobileNetV2, DeepLabV3Plus, Fcn, Fcn8s, LrAspp, MobileNetV2, ResNet,
-    ResnetGenerator, Segmenter, TransformerNet, Unet, UnetEfficientNetLite, Vgg16, cyclegan, mobilenet_v2, resnet,
-    transformer_net, vgg,
+    Backbone, DeepLabV3, DeepLabV3MobileNetV2, DeepLabV3Plus, Fcn, Fcn8s, LrAspp, MobileNetV2, ResNet, ResnetGenerator,
+    Segmenter, TransformerNet, Unet, UnetEfficientNetLite, Vgg16, cyclegan, mobilenet_v2, resnet, transformer_net, vgg,
 };
 use crate::nn::{self, Pass, Pool, Precision, Statistics, Watch};
 use crate::zoo;

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use lucida::models::{
-    Backbone, DeepLabV3, Fcn, MobileNetV2, MobileNetV3, ResNet, Segmenter, Unet, deeplabv3, deeplabv3_mobilenet_v2,
-    fcn, lraspp, mobilenet_v2, mobilenet_v3, random, resnet, unet, vgg,
+    Backbone, DeepLabV3, DeepLabV3MobileNetV2, DeepLabV3Plus, EfficientNetLite, Fcn, Fcn8s, LrAspp, MobileNetV2,
+    MobileNetV3, ResNet, Segmenter, Unet, UnetEfficientNetLite, Vgg16, deeplabv3, deeplabv3_mobilenet_v2, fcn, lraspp,
+    mobilenet_v2, mobilenet_v3, random, resnet, unet, vgg,
 };
-use lucida::models::{DeepLabV3MobileNetV2, LrAspp, Vgg16};
 use lucida::nn::{CancelToken, Error, Pass, Pool, Result, Watch};
 
-use crate::{doubled, noise, relative, values};
+use crate::{doubled, efficientnet_lite as efficient, noise, relative, values};
 
 type Net = Box<dyn Fn(&Tensor, &Pool, &Watch<'_>) -> Result<Tensor>>;
 type Make = Box<dyn Fn(VarBuilder<'static>) -> Result<Net>>;
@@ -97,6 +97,11 @@ fn small_networks() -> Vec<(&'static str, usize, Make)> {
         ("lraspp", 1, segmenter(lraspp, LrAspp::new)),
         ("unet", 16, unet(false)),
         ("unet, bilinear", 16, unet(true)),
+        ("efficientnet-lite", 1, backbone(efficient::small(), EfficientNetLite::new)),
+        ("efficientnet-lite, atrous", 1, backbone(efficient::small().atrous(), EfficientNetLite::new)),
+        ("fcn-8s over efficientnet-lite", 1, segmenter(efficient::small_fcn(5), Fcn8s::new)),
+        ("unet over efficientnet-lite", 1, segmenter(efficient::small_unet(5), UnetEfficientNetLite::new)),
+        ("deeplabv3+ over efficientnet-lite", 1, segmenter(efficient::small_deeplab(5), DeepLabV3Plus::new)),
     ]
 }
 

@@ -78,6 +78,16 @@ proptest! {
     }
 
     #[test]
+    fn nearest_is_pytorchs(from in sides(), to in sides(), b in 1usize..=2, seed in any::<u64>()) {
+        let x = noise([b, 3, from[0], from[1]], seed);
+        // A hair more, so that whole numbers are not missed by rounding.
+        let place = |i: usize, from: usize, to: usize| (i as f64 * (from as f64 / to as f64) + 1e-9).floor() as usize;
+        let expected = each_plane(&x, to, |at, y, x| at(place(y, from[0], to[0]), place(x, from[1], to[1])));
+        let [ours, _] = both(&x, |pass, x| pass.nearest(x, to));
+        prop_assert_eq!(values(&ours.unwrap()), values(&expected));
+    }
+
+    #[test]
     fn max_pool_takes_the_largest(
         [h, w] in sides(), b in 1usize..=2, kernel in 1usize..=4, stride in 1usize..=3, pad in any::<bool>(), seed in any::<u64>()
     ) {
@@ -213,12 +223,13 @@ fn a_residual_is_added_before_the_activation() {
 #[test]
 fn what_does_not_fit_is_refused_in_words() {
     type Op = fn(&Pass<'_>, &Features) -> Result<Features>;
-    let refused: [(&str, Op); 10] = [
+    let refused: [(&str, Op); 11] = [
         ("no window", |p, x| p.max_pool(x, 0, 1, 0)),
         ("no stride", |p, x| p.max_pool(x, 2, 0, 0)),
         ("padding wider than half a window", |p, x| p.max_pool(x, 3, 1, 2)),
         ("a window wider than the map", |p, x| p.max_pool(x, 9, 1, 0)),
         ("no pixels to resize to", |p, x| p.bilinear(x, [0, 4], false)),
+        ("no pixels to resize to, the nearest", |p, x| p.nearest(x, [4, 0])),
         ("no pixels to average to", |p, x| p.average_pool(x, [4, 0])),
         ("a gate of another shape", |p, x| p.gate(p.enter(&x.to_tensor()?)?, x)),
         ("nothing to concatenate", |p, _| p.concat(&[])),

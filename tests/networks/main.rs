@@ -6,6 +6,7 @@ mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
 mod crf;
+mod efficientnet_lite;
 mod layers;
 mod segmentation;
 mod torchvision;
