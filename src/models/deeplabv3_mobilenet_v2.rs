@@ -132,7 +132,11 @@ impl InvertedResidual {
     }
 
     fn run(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
-        let hidden = match &self.expand {
+        let expand = self.expand.as_ref();
+        if self.depthwise.around(x.shape()) == [0; 4] {
+            return pass.inverted_residual(expand, &self.depthwise.conv, &self.project, &x, self.residual);
+        }
+        let hidden = match expand {
             Some(conv) => {
                 let wide = pass.conv(conv, &x)?;
                 self.depthwise.run(&wide, pass)?
