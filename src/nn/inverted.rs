@@ -1,5 +1,5 @@
-//! The inverted residual of Sandler et al. 2018 (arXiv 1801.04381) in one go: 1x1 expansion, depthwise convolution, 1x1
-//! projection, and the input added.
+//! The inverted residual of Sandler et al. 2018 (arXiv 1801.04381) in one go: 1x1 expansion, 3x3 or 5x5 depthwise
+//! convolution, 1x1 projection, and the input added.
 //!
 //! The expanded map is the largest of its network and nobody else looks at it, so it is never made: a few of its
 //! channels at a time are expanded for a stripe of the picture, already padded and dealt out as the depthwise kernel
@@ -172,7 +172,7 @@ impl<'a> Stripe<'a> {
         let pixels = self.rows.len() * self.columns;
         let taps = from.taps();
         // From a channel to the next: what a strip may write or read behind it, and no power of two.
-        let apart = (self.seen * self.layout.pitch + STRIP).next_multiple_of(2 * STRIP) + 16;
+        let apart = (self.seen * self.layout.pitch + self.layout.shared + STRIP).next_multiple_of(2 * STRIP) + 16;
         let groups = self.groups();
         filtered.par_chunks_exact_mut(to.group()).zip(&groups).enumerate().with_max_len(1).for_each(
             |(g, (filtered, channels))| {
@@ -251,6 +251,8 @@ impl<'a> Stripe<'a> {
 struct Layout {
     /// From a row to the next.
     pitch: usize,
+    /// How many zeros at a row's end are the next one's first.
+    shared: usize,
     /// Each part's columns.
     parts: Vec<Columns>,
     /// Places of a row that are zeros.
@@ -271,15 +273,20 @@ impl Layout {
             places.enumerate().filter(|(_, column)| packed.source(*column, width).is_none()).map(|(i, _)| i).collect();
         let mut parts: Vec<Columns> =
             lens.iter().enumerate().map(|(p, n)| Columns::new(packed, p, stride, *n, width)).collect();
-        // A zero at both ends: one row's last is the next one's first.
-        if stride == 1 && pitch > 1 && zeros.first() == Some(&0) && zeros.last() == Some(&(pitch - 1)) {
-            pitch -= 1;
-            zeros.pop();
+        // Zeros at both ends: one row's last are the next one's first.
+        let mut shared = 0;
+        if stride == 1 {
+            let first = zeros.iter().enumerate().take_while(|(i, zero)| i == *zero).count();
+            let last = zeros.iter().rev().zip((0..pitch).rev()).take_while(|(zero, i)| *zero == i).count();
+            // Of a row of nothing but zeros one stays.
+            shared = first.min(last).min(pitch - 1);
+            pitch -= shared;
+            zeros.truncate(zeros.len() - shared);
             parts = vec![Columns::new(packed, 0, 1, pitch, width)];
         }
         let place = |y: usize, x: usize| y * pitch + lens[..x % stride].iter().sum::<usize>() + x / stride;
         let taps = (0..kh * kw).map(|t| place(t / kw * dilation, t % kw * dilation)).collect();
-        Layout { pitch, parts, zeros, taps }
+        Layout { pitch, shared, parts, zeros, taps }
     }
 
     /// A row of the input, padded and dealt.
@@ -298,8 +305,8 @@ impl Layout {
         for row in wide[first..last].chunks_exact_mut(self.pitch) {
             self.zeros.iter().for_each(|x| row[*x] = 0.0);
         }
-        // And one more, for the last row has no next one to share a zero with.
-        wide[last..=seen * self.pitch].fill(0.0);
+        // And some more, for the last row has no next one to share zeros with.
+        wide[last..seen * self.pitch + self.shared].fill(0.0);
     }
 }
 

@@ -89,7 +89,8 @@ impl<'a> Pass<'a> {
     }
 
     /// Expands `x`, convolves each channel by itself, projects, and with `add` adds `x`: the inverted residual of Sandler
-    /// et al. 2018 (arXiv 1801.04381). With our own kernels the expanded map is never made.
+    /// et al. 2018 (arXiv 1801.04381). With our own kernels and a depthwise convolution of 3x3 or 5x5 the expanded map is
+    /// never made.
     ///
     /// # Errors
     /// As [`Conv2d::forward`]; also when the result, with `add`, has another shape than `x`.

@@ -53,15 +53,28 @@ macro_rules! rows_kernel {
                 let weights = rows.weights.map(|w| $splat(w));
                 let (bias, low, high) = ($splat(rows.bias), $splat(rows.range[0]), $splat(rows.range[1]));
                 for r in 0..rows.rows {
-                    let at = rows.taps.map(|tap| rows.input.as_ptr().add(r * rows.step + tap));
+                    let from = rows.input.as_ptr().add(r * rows.step);
                     let to = out.as_mut_ptr().add(r * rows.columns);
-                    for x in (0..rows.columns).step_by($lanes) {
+                    for x in (0..rows.columns).step_by(2 * $lanes) {
+                        let at = from.add(x);
                         let mut sum = bias;
-                        for t in 0..TAPS {
-                            sum = $fma(weights[t], near(at[t].add(x)), sum);
+                        // Two at a time, so that one's sum need not wait for itself.
+                        if x + $lanes < rows.columns {
+                            let mut other = bias;
+                            for t in 0..TAPS {
+                                let at = at.add(rows.taps[t]);
+                                sum = $fma(weights[t], near(at), sum);
+                                other = $fma(weights[t], near(at.add($lanes)), other);
+                            }
+                            put(to.add(x), $min(high, $max(low, sum)));
+                            put(to.add(x + $lanes), $min(high, $max(low, other)));
+                        } else {
+                            for t in 0..TAPS {
+                                sum = $fma(weights[t], near(at.add(rows.taps[t])), sum);
+                            }
+                            // What a last vector writes behind its row, the next row overwrites.
+                            put(to.add(x), $min(high, $max(low, sum)));
                         }
-                        // What a last vector writes behind its row, the next row overwrites.
-                        put(to.add(x), $min(high, $max(low, sum)));
                     }
                 }
             }
