@@ -38,7 +38,9 @@ pub trait Backbone: Debug + Send + Sync {
     /// The last features of `x`.
     ///
     /// # Shapes
-    /// x `[batch, 3, height, width]`, RGB normalised by ImageNet's mean and standard deviation; the result
+    /// x `[batch, 3, height, width]`, RGB normalised as the network was trained: by ImageNet's mean and standard deviation
+    /// but for [`EfficientNetLite`](super::EfficientNetLite), which has
+    /// [`Normalisation::EFFICIENTNET_LITE`](super::Normalisation::EFFICIENTNET_LITE); the result
     /// `[batch, channels, ceil(height / stride), ceil(width / stride)]` with the network's output stride, 32 unless some
     /// of its stages are dilated.
     ///
