@@ -24,7 +24,7 @@ pub fn paint(scene: Scene, rect: Rect) -> Shape {
     let [r, g, b] = scene.surround.map(|v| (v.clamp(0.0, 1.0) * 255.0).round() as u8);
     let surround = Color32::from_rgb(r, g, b);
     let mut shapes = vec![Shape::rect_filled(rect, CornerRadius::ZERO, surround)];
-    let divided = scene.compare == Compare::SideBySide && scene.result.is_some();
+    let divided = scene.shown() == Compare::SideBySide;
     let canvas = Canvas { scene, rect, prepared: Mutex::new(None) };
     shapes.push(egui_wgpu::Callback::new_paint_callback(rect, canvas).into());
     if divided {

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::quads::{Layer, Quad, Tiles, quads};
-use super::scene::{Compare, Pane, Scene};
+use super::scene::{Compare, Over, Pane, Scene};
 use super::texture::{PictureTexture, Sheet, tile_layout};
 
 /// Added to the level of detail: a touch sharper than neutral, as minified photos want it, and still no shimmer.
@@ -249,6 +249,10 @@ pub(super) fn checker_square(pixels_per_point: f32) -> u32 {
 }
 
 fn uniform(scene: &Scene, ready: &PreparedPane, number: usize, pixels_per_point: f32) -> PaneUniform {
+    let blend = match scene.over {
+        Over::Picture { blend, .. } => blend,
+        _ => Default::default(),
+    };
     let mut split = 0.0;
     let show = match scene.shown() {
         Compare::Original => SHOW_ORIGINAL,
@@ -265,9 +269,9 @@ fn uniform(scene: &Scene, ready: &PreparedPane, number: usize, pixels_per_point:
     PaneUniform {
         size: ready.pane.size,
         split,
-        strength: scene.blend.strength(),
+        strength: blend.strength(),
         show,
-        keep_colours: scene.blend.keep_colours.into(),
+        keep_colours: blend.keep_colours.into(),
         checker: checker_square(pixels_per_point) as f32,
         zoom: scene.view.zoom,
         original_lod: ready.original.mip,
@@ -280,7 +284,10 @@ fn uniform(scene: &Scene, ready: &PreparedPane, number: usize, pixels_per_point:
 impl PreparedPane {
     /// None if nothing of the picture is visible.
     fn new(scene: &Scene, pane: Pane, first_quad: usize) -> Option<(Self, Vec<Quad>)> {
-        let result = scene.result.as_ref().unwrap_or(&scene.original);
+        let result = match &scene.over {
+            Over::Picture { result, .. } => result,
+            _ => &scene.original,
+        };
         let size = scene.original.size();
         let ratio = [0, 1].map(|i| f64::from(result.size()[i]) / f64::from(size[i]));
         let zoom = f64::from(scene.view.zoom);

@@ -1,13 +1,19 @@
-//! Pictures on the GPU: textures, the composite shader, its CPU twin, and the canvas that egui draws.
+//! Pictures on the GPU: textures, the shaders, their CPU twins, and the canvas that egui draws.
 //!
 //! [`composite`] is plain arithmetic and needs no GPU. [`wgpu_options`] opens one, [`GpuHealth`] hears of its troubles,
-//! [`PictureTexture`] puts a picture on it, and [`paint`] draws a [`Scene`] of two of them into a part of the window.
+//! [`PictureTexture`], [`LabelTexture`] and [`ScalarTexture`] put a picture and what a task made of it there, and
+//! [`paint`] draws a [`Scene`] of them into a part of the window. [`overlay`] is what [`composite`] is, for class labels
+//! and for maps of numbers; [`palette`] and [`colormap`] are their colours.
 
 mod adapter;
 mod canvas;
+pub mod colormap;
 pub mod composite;
 mod compositor;
 mod health;
+mod labels;
+pub mod overlay;
+pub mod palette;
 mod pyramid;
 mod quads;
 mod scene;
@@ -16,10 +22,14 @@ mod view;
 
 pub use adapter::{adapter_summary, wgpu_options};
 pub use canvas::{install, paint};
+pub use colormap::Colormap;
 pub use composite::Blend;
 pub use compositor::{Compositor, Prepared, Writes};
 pub use health::{GpuHealth, GpuMessage};
-pub use scene::{Compare, Pane, Scene};
+pub use labels::{LabelTexture, ScalarTexture};
+pub use overlay::{Overlay, OverlayMode, Tint};
+pub use palette::ClassColours;
+pub use scene::{Compare, Over, Pane, Scene};
 pub use texture::{PictureTexture, UploadLimits};
 pub use view::{MAX_ZOOM, View};
 
@@ -60,6 +70,14 @@ pub enum GpuError {
         size: [u32; 2],
         /// Bytes given.
         bytes: usize,
+    },
+    /// The values handed in are not a map of that size.
+    #[error("A map of {} x {} pixels needs one value per pixel and at least one, but {values} values came.", size[0], size[1])]
+    MapShape {
+        /// Width and height, pixels.
+        size: [u32; 2],
+        /// Values given.
+        values: usize,
     },
     /// The driver or wgpu refused a step, which points to a bug or a broken driver.
     #[error(

@@ -1,8 +1,10 @@
-//! What is drawn on the canvas: two pictures, how they are mixed and compared, and from where they are seen.
+//! What is drawn on the canvas: a picture and what a task made of it, how the two are compared, and from where they are seen.
 
 use std::sync::Arc;
 
 use super::composite::Blend;
+use super::labels::{LabelTexture, ScalarTexture};
+use super::overlay::{Overlay, Tint};
 use super::texture::PictureTexture;
 use super::view::View;
 
@@ -14,14 +16,15 @@ pub enum Compare {
     Result,
     /// The original alone.
     Original,
-    /// The original left of a vertical line, the result right of it.
+    /// The original (or the other model's labels) left of a vertical line, the result right of it.
     Split {
         /// Where the line stands, 0..=1 of the picture's width.
         at: f32,
     },
-    /// Original and result in two panes side by side, with one view for both.
+    /// The same two in two panes side by side, with one view for both.
     SideBySide,
-    /// The absolute difference, amplified by [`DIFFERENCE_GAIN`](super::composite::DIFFERENCE_GAIN).
+    /// The absolute difference, amplified by [`DIFFERENCE_GAIN`](super::composite::DIFFERENCE_GAIN); of two label maps,
+    /// their [`disagreement`](super::overlay::disagreement).
     Difference,
 }
 
@@ -50,16 +53,46 @@ impl Compare {
     }
 }
 
+/// What a task made of a picture, of any size: it is laid over the original's whole area. How it is laid there is told
+/// to the GPU in a uniform, so it may change with every frame.
+#[derive(Clone, Debug, Default)]
+pub enum Over {
+    /// Nothing yet: only the original is shown, whatever [`Scene::compare`] says.
+    #[default]
+    Nothing,
+    /// Another picture.
+    Picture {
+        /// The picture.
+        result: Arc<PictureTexture>,
+        /// How it is laid over the original.
+        blend: Blend,
+    },
+    /// A segmentation.
+    Labels {
+        /// Every pixel's class.
+        labels: Arc<LabelTexture>,
+        /// The same by another model: what is seen on the left when comparing, instead of the original; and the
+        /// difference is then where the two disagree.
+        other: Option<Arc<LabelTexture>>,
+        /// How they are laid over the original.
+        overlay: Overlay,
+    },
+    /// A class's probability, entropy, or another map of numbers.
+    Scalar {
+        /// The numbers.
+        map: Arc<ScalarTexture>,
+        /// How they are laid over the original.
+        tint: Tint,
+    },
+}
+
 /// All that is drawn on the canvas.
 #[derive(Clone, Debug)]
 pub struct Scene {
     /// The picture as it came.
     pub original: Arc<PictureTexture>,
-    /// What the task made of it, of any size (it is laid over the original's whole area). Without one, only the
-    /// original is shown, whatever `compare` says.
-    pub result: Option<Arc<PictureTexture>>,
-    /// How the result is laid over the original.
-    pub blend: Blend,
+    /// What the task made of it.
+    pub over: Over,
     /// Which of the two is seen where.
     pub compare: Compare,
     /// Zoom and position.
@@ -71,8 +104,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// What can be shown: without a result, the original.
+    /// What can be shown: where nothing lies over it, the original.
     pub(super) fn shown(&self) -> Compare {
-        if self.result.is_some() { self.compare } else { Compare::Original }
+        if matches!(self.over, Over::Nothing) { Compare::Original } else { self.compare }
     }
 }

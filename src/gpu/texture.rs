@@ -140,7 +140,7 @@ impl PictureTexture {
         if size.contains(&0) || rgba.len() != bytes(size) {
             return Err(GpuError::Shape { size, bytes: rgba.len() });
         }
-        UPLOADS.fetch_add(1, Ordering::Relaxed);
+        count_upload();
         let plans = plan(size, limits);
         let needed = plans.iter().map(SheetPlan::bytes).sum();
         let layout = tile_layout(device);
@@ -176,7 +176,7 @@ impl PictureTexture {
         self.sheets.iter().map(|sheet| sheet.tiles.len()).sum()
     }
 
-    /// Uploads begun by this process so far: moving a slider must leave it as it is.
+    /// Uploads (of pictures and maps) begun by this process so far: moving a slider must leave it as it is.
     pub fn uploads() -> u64 {
         UPLOADS.load(Ordering::Relaxed)
     }
@@ -190,6 +190,10 @@ impl PictureTexture {
     pub(super) fn sheet(&self, index: usize) -> Option<&Sheet> {
         self.sheets.get(index)
     }
+}
+
+pub(super) fn count_upload() {
+    UPLOADS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// One sheet if the picture fits into one texture, else a grid of tiles and an overview.
@@ -337,7 +341,7 @@ fn bind(device: &wgpu::Device, layout: &wgpu::BindGroupLayout, texture: &wgpu::T
 }
 
 /// Runs `work` and turns any wgpu error it causes into a [`GpuError`] instead of an uncaptured one.
-fn guarded<T>(device: &wgpu::Device, needed: u64, work: impl FnOnce() -> T) -> Result<T, GpuError> {
+pub(super) fn guarded<T>(device: &wgpu::Device, needed: u64, work: impl FnOnce() -> T) -> Result<T, GpuError> {
     let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);

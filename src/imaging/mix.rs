@@ -65,6 +65,31 @@ fn mixed<T: Sample>(original: &Picture, samples: &[T], mix: impl Fn([f32; 3], us
     out
 }
 
+/// The picture with every pixel's alpha multiplied by `keep` of its index (row by row from the top), 0..=1.
+///
+/// Where that is 0 the colours become 0 too: what somebody cut away does not belong into the file.
+pub fn faded(picture: &Picture, keep: impl Fn(usize) -> f32 + Sync) -> Picture {
+    fn with_alpha<T: Sample>(samples: &[T], width: usize, keep: impl Fn(usize) -> f32 + Sync) -> Vec<T> {
+        let mut out = samples.to_vec();
+        out.par_chunks_mut(width * 4).enumerate().for_each(|(y, row)| {
+            for (x, pixel) in row.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let kept = keep(y * width + x);
+                if kept <= 0.0 {
+                    *pixel = [T::default(); 4];
+                } else if kept < 1.0 {
+                    pixel[3] = T::from_unit(pixel[3].unit() * kept);
+                }
+            }
+        });
+        out
+    }
+    let width = picture.width() as usize;
+    picture.with_samples(match picture.samples() {
+        Samples::Eight(v) => Samples::Eight(with_alpha(v, width, keep)),
+        Samples::Sixteen(v) => Samples::Sixteen(with_alpha(v, width, keep)),
+    })
+}
+
 /// An opaque sRGB picture from `[3, height, width]`, sRGB-encoded; values are clamped to 0..=1.
 ///
 /// # Errors

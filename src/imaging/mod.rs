@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub use colour::Profile;
 pub use decode::{Limits, decode, decode_with, open};
 pub use encode::{Format, Loss, encode};
-pub use mix::{export_mixed, picture_from_planar_rgb};
+pub use mix::{export_mixed, faded, picture_from_planar_rgb};
 pub use picture::{Picture, Samples};
 pub use save::save_bytes;
 

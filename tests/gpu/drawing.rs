@@ -35,7 +35,7 @@ fn the_shader_agrees_with_its_twin() {
             for keep_colours in [false, true] {
                 for compare in [Compare::Result, Compare::Original, Compare::Split { at: 0.4 }, Compare::Difference] {
                     let blend = Blend { strength, keep_colours };
-                    let scene = Scene { blend, compare, ..scene(&original, Some(&result)) };
+                    let scene = Scene { over: blended(&result, blend), compare, ..scene(&original, None) };
                     let expected = twin(size, &o, &r, blend, compare);
                     let off = apart(&render(&gpu, &scene, size), &expected);
                     assert!(off <= 1, "{off}/255 at {blend:?} {compare:?}");
@@ -73,7 +73,7 @@ fn tiles_cannot_be_told_from_one_texture() {
             let view = View { centre: [90.3, 77.7], zoom };
             let blend = Blend { strength: 0.6, keep_colours: true };
             let of = |[o, r]: &[Arc<PictureTexture>; 2]| {
-                let scene = Scene { view, blend, pixel_grid: true, ..scene(o, Some(r)) };
+                let scene = Scene { view, over: blended(r, blend), pixel_grid: true, ..scene(o, None) };
                 render(&gpu, &scene, [180, 140])
             };
             let off = apart(&of(&whole), &of(&tiled));
@@ -217,7 +217,7 @@ fn moving_the_strength_uploads_nothing() {
     let before = draw(&gpu, &mut compositor, &scene, size, format);
     let (uploads, writes) = (PictureTexture::uploads(), compositor.writes());
     for step in 0..10 {
-        scene.blend.strength = step as f32 / 10.0;
+        scene.over = blended(&result, Blend { strength: step as f32 / 10.0, ..Blend::default() });
         let now = draw(&gpu, &mut compositor, &scene, size, format);
         assert!(apart(&before, &now) > 1, "the picture follows");
     }

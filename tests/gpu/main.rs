@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use egui_wgpu::{RenderState, RendererOptions, WgpuSetup};
 
 use lucida::gpu::{
-    Blend, Compare, Compositor, GpuError, GpuHealth, Pane, PictureTexture, Scene, UploadLimits, View, wgpu_options,
+    Blend, Compare, Compositor, GpuError, GpuHealth, Over, Pane, PictureTexture, Scene, UploadLimits, View,
+    wgpu_options,
 };
 
 const SURROUND: [f32; 3] = [0.25; 3];
@@ -77,13 +78,16 @@ fn upload_tiled(gpu: &RenderState, size: [u32; 2], rgba: &[u8], max_side: u32) -
 fn scene(original: &Arc<PictureTexture>, result: Option<&Arc<PictureTexture>>) -> Scene {
     Scene {
         original: original.clone(),
-        result: result.cloned(),
-        blend: Blend::default(),
+        over: result.map_or(Over::Nothing, |result| blended(result, Blend::default())),
         compare: Compare::Result,
         view: View::one_to_one(original.size()),
         surround: SURROUND,
         pixel_grid: false,
     }
+}
+
+fn blended(result: &Arc<PictureTexture>, blend: Blend) -> Over {
+    Over::Picture { result: result.clone(), blend }
 }
 
 /// Draws the scene over grey into a target of this format and reads back what a screen would be given.

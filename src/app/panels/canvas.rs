@@ -16,7 +16,7 @@ use crate::app::studio::PictureId;
 use crate::app::theme;
 use crate::app::widgets::{caption, icon, icon_only, icon_toggle, main_button, named};
 use crate::app::workers::NetJob;
-use crate::gpu::{Compare, Scene, View, paint};
+use crate::gpu::{Compare, Over, Scene, View, paint};
 
 /// How pictures are looked at. A picture without a view is fitted.
 #[derive(Default)]
@@ -72,8 +72,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     if let Some(original) = original {
         let scene = Scene {
             original,
-            result,
-            blend: app.session.look.blend(),
+            over: result.map_or(Over::Nothing, |result| Over::Picture { result, blend: app.session.look.blend() }),
             compare,
             view,
             surround: theme::surround(ui.visuals().dark_mode),
