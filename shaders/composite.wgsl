@@ -1,128 +1,33 @@
-// Draws the canvas: an original and the result laid over it, tile by tile.
-//
-// All arithmetic is on sRGB-encoded values, as in a picture file. `src/gpu/composite.rs` is its twin on the CPU;
-// the constants, the order of operations and the layout of `Pane` and `Quad` must agree with the Rust side.
+// Lays a picture over the original, tile by tile. Joined to pane.wgsl; the twin is `src/gpu/composite.rs`.
 
-const LUMA = vec3<f32>(0.299, 0.587, 0.114);
-const DIFFERENCE_GAIN = 2.0;
-const CHECKER = vec2<f32>(0.32, 0.44);
-const GRID_OPACITY = 0.3;
-// Added to positions before they are floored: where a screen pixel's middle falls exactly between two picture pixels,
-// rounding must not decide it one way in this tile and the other way in the next.
-const TIE = 0.00390625;
-
-const SHOW_ORIGINAL = 0u;
-const SHOW_RESULT = 1u;
-const SHOW_SPLIT = 2u;
-const SHOW_DIFFERENCE = 3u;
-
-struct Pane {
-    size: vec2<f32>,       // physical px
-    split: f32,            // px from the pane's left: the original lies left of it
+struct Look {
     strength: f32,         // 0..=1
-    show: u32,             // SHOW_*
     keep_colours: u32,     // 0 or 1
-    checker: f32,          // side of a square, px
-    zoom: f32,             // px per picture pixel
-    original_lod: f32,     // mip level to sample; negative: the nearest texel of level 0
-    result_lod: f32,
-    pixel_grid: u32,       // 0 or 1
+    result_lod: f32,       // as `original_lod`
     unused: u32,
+    unused_too: vec4<u32>,
 };
 
-// One rectangle on which neither picture changes its tile; each field is (left, top, right, bottom).
-struct Quad {
-    @location(0) screen: vec4<f32>,    // px in the pane
-    @location(1) picture: vec4<f32>,   // picture pixels, less a whole number (so that f32 holds the fractions)
-    @location(2) original: vec4<f32>,  // texels of the original's tile
-    @location(3) result: vec4<f32>,    // texels of the result's tile
-};
-
-struct Fragment {
-    @builtin(position) position: vec4<f32>,
-    @location(0) screen: vec2<f32>,
-    @location(1) picture: vec2<f32>,
-    @location(2) original: vec2<f32>,
-    @location(3) result: vec2<f32>,
-};
-
-@group(0) @binding(0) var<uniform> pane: Pane;
-@group(0) @binding(1) var smooth_sampler: sampler;
-@group(1) @binding(0) var original_tile: texture_2d<f32>;
 @group(2) @binding(0) var result_tile: texture_2d<f32>;
-
-@vertex
-fn vs_main(@builtin(vertex_index) index: u32, quad: Quad) -> Fragment {
-    let corner = vec2<f32>(f32(index & 1u), f32(index >> 1u));
-    var out: Fragment;
-    out.screen = mix(quad.screen.xy, quad.screen.zw, corner);
-    out.picture = mix(quad.picture.xy, quad.picture.zw, corner);
-    out.original = mix(quad.original.xy, quad.original.zw, corner);
-    out.result = mix(quad.result.xy, quad.result.zw, corner);
-    let ndc = out.screen / pane.size * 2.0 - 1.0;
-    out.position = vec4<f32>(ndc.x, -ndc.y, 0.0, 1.0);
-    return out;
-}
-
-fn fetch(tile: texture_2d<f32>, texel: vec2<f32>, lod: f32) -> vec4<f32> {
-    let size = textureDimensions(tile, 0);
-    if lod < 0.0 {
-        let nearest = clamp(vec2<i32>(floor(texel + TIE)), vec2<i32>(0), vec2<i32>(size) - 1);
-        return textureLoad(tile, nearest, 0);
-    }
-    return textureSampleLevel(tile, smooth_sampler, texel / vec2<f32>(size), lod);
-}
 
 fn blend(original: vec3<f32>, result: vec3<f32>) -> vec3<f32> {
     let shift = dot(result, LUMA) - dot(original, LUMA);
     let shifted = clamp(original + shift, vec3<f32>(0.0), vec3<f32>(1.0));
-    let wanted = select(result, shifted, pane.keep_colours != 0u);
-    return original * (1.0 - pane.strength) + wanted * pane.strength;
+    let wanted = select(result, shifted, pane.look.keep_colours != 0u);
+    return original * (1.0 - pane.look.strength) + wanted * pane.look.strength;
 }
 
-// The encoded colour of one screen pixel.
-fn composite(in: Fragment) -> vec3<f32> {
-    let original = fetch(original_tile, in.original, pane.original_lod);
-    var colour = original.rgb;
-    var board = CHECKER[u32(floor(in.screen.x / pane.checker) + floor(in.screen.y / pane.checker)) % 2u];
+fn mixed(in: Fragment, original: vec3<f32>) -> vec3<f32> {
+    return blend(original, fetch(result_tile, in.over, pane.look.result_lod).rgb);
+}
 
-    let untouched = pane.show == SHOW_ORIGINAL || (pane.show == SHOW_SPLIT && in.screen.x < pane.split);
-    if !untouched {
-        let mixed = blend(original.rgb, fetch(result_tile, in.result, pane.result_lod).rgb);
-        if pane.show == SHOW_DIFFERENCE {
-            colour = min(abs(original.rgb - mixed) * DIFFERENCE_GAIN, vec3<f32>(1.0));
-            board = 0.0; // a pixel nobody can see does not differ
-        } else {
-            colour = mixed;
-        }
+fn shown(in: Fragment, original: vec3<f32>, left: bool) -> vec4<f32> {
+    if left {
+        return vec4<f32>(original, 1.0);
     }
-    colour = vec3<f32>(board) * (1.0 - original.a) + colour * original.a;
-
-    if pane.pixel_grid != 0u {
-        // The first screen pixel of every picture pixel, tinted against what lies under it.
-        let into = fract(in.picture + TIE) * pane.zoom;
-        if into.x < 1.0 || into.y < 1.0 {
-            let line = select(1.0, 0.0, dot(colour, LUMA) > 0.5);
-            colour = mix(colour, vec3<f32>(line), GRID_OPACITY);
-        }
-    }
-    return colour;
+    return vec4<f32>(mixed(in, original), 1.0);
 }
 
-fn linear_from_encoded(encoded: vec3<f32>) -> vec3<f32> {
-    let low = encoded / 12.92;
-    let high = pow((encoded + 0.055) / 1.055, vec3<f32>(2.4));
-    return select(high, low, encoded < vec3<f32>(0.04045));
-}
-
-// For a target that stores what it is given (Rgba8Unorm): what egui prefers.
-@fragment
-fn fs_main_gamma_framebuffer(in: Fragment) -> @location(0) vec4<f32> {
-    return vec4<f32>(composite(in), 1.0);
-}
-
-// For a target that encodes what it is given (Rgba8UnormSrgb): undo that in advance.
-@fragment
-fn fs_main_linear_framebuffer(in: Fragment) -> @location(0) vec4<f32> {
-    return vec4<f32>(linear_from_encoded(composite(in)), 1.0);
+fn differing(in: Fragment, original: vec3<f32>) -> vec3<f32> {
+    return difference(original, mixed(in, original));
 }

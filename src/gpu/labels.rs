@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use super::GpuError;
-use super::texture::{count_upload, guarded, tile_layout};
+use super::texture::{bind, count_upload, guarded, texture_layout, tile_layout};
 
 /// A longer side is stored with fewer texels: no screen shows more, and no device holds less.
 const MAX_SIDE: u32 = 4096;
@@ -17,7 +17,7 @@ const MAX_SIDE: u32 = 4096;
 pub struct LabelTexture {
     size: [u32; 2],
     stored: [u32; 2],
-    view: wgpu::TextureView,
+    group: wgpu::BindGroup,
 }
 
 /// A map of numbers (a class's probability, entropy) uploaded for drawing; immutable. Cheap to share in an `Arc`.
@@ -57,7 +57,7 @@ impl LabelTexture {
         let texels: Vec<u8> =
             labels.iter().zip(clearance(stored, &labels)).flat_map(|(&label, clear)| [label, clear]).collect();
         let texture = upload(device, queue, stored, wgpu::TextureFormat::Rg8Uint, &[texels])?;
-        Ok(Self { size, stored, view: texture.create_view(&wgpu::TextureViewDescriptor::default()) })
+        Ok(Self { size, stored, group: bind(device, &label_layout(device), &texture) })
     }
 
     /// Width and height of the map as it came, in labels.
@@ -65,18 +65,14 @@ impl LabelTexture {
         self.size
     }
 
-    /// Width and height of what is stored, in texels.
-    pub(super) fn stored(&self) -> [u32; 2] {
-        self.stored
-    }
-
     /// GPU memory taken, in bytes.
     pub fn bytes(&self) -> u64 {
         2 * pixels(self.stored)
     }
 
-    pub(super) fn view(&self) -> &wgpu::TextureView {
-        &self.view
+    /// The bind group; see [`label_layout`].
+    pub(super) fn group(&self) -> &wgpu::BindGroup {
+        &self.group
     }
 }
 
@@ -109,12 +105,7 @@ impl ScalarTexture {
             levels.push(halves(&level));
         }
         let texture = upload(device, queue, stored, wgpu::TextureFormat::R16Float, &levels)?;
-        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("scalar map"),
-            layout: &tile_layout(device),
-            entries: &[wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::TextureView(&view) }],
-        });
+        let group = bind(device, &tile_layout(device), &texture);
         Ok(Self { size, stored, levels: levels.len() as u32, group })
     }
 
@@ -123,13 +114,11 @@ impl ScalarTexture {
         self.size
     }
 
-    /// Width and height of what is stored, in texels.
-    pub(super) fn stored(&self) -> [u32; 2] {
-        self.stored
-    }
-
-    pub(super) fn levels(&self) -> u32 {
-        self.levels
+    /// The mip level for a level of detail: 0 where a texel is a screen pixel, 1 where two are ... `size` is that of the
+    /// original, seen at `zoom`.
+    pub(super) fn mip(&self, size: [u32; 2], zoom: f64) -> f32 {
+        let ratio = |i: usize| f64::from(self.stored[i]) / f64::from(size[i]);
+        ((ratio(0).max(ratio(1)) / zoom).log2() as f32).clamp(0.0, (self.levels - 1) as f32)
     }
 
     /// GPU memory taken, in bytes, mip levels included.
@@ -137,9 +126,15 @@ impl ScalarTexture {
         (0..self.levels).map(|level| 2 * pixels(self.stored.map(|side| (side >> level).max(1)))).sum()
     }
 
+    /// The bind group; its layout is that of a picture's tile.
     pub(super) fn group(&self) -> &wgpu::BindGroup {
         &self.group
     }
+}
+
+/// The layout of a label map's bind group. wgpu treats layouts with equal entries as one, so whoever needs it makes it.
+pub(super) fn label_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+    texture_layout(device, wgpu::TextureSampleType::Uint)
 }
 
 fn pixels(size: [u32; 2]) -> u64 {

@@ -14,9 +14,11 @@ mod health;
 mod labels;
 pub mod overlay;
 pub mod palette;
+mod pipelines;
 mod pyramid;
 mod quads;
 mod scene;
+mod slot;
 mod texture;
 mod view;
 
@@ -24,12 +26,13 @@ pub use adapter::{adapter_summary, wgpu_options};
 pub use canvas::{install, paint};
 pub use colormap::Colormap;
 pub use composite::Blend;
-pub use compositor::{Compositor, Prepared, Writes};
+pub use compositor::{Compositor, Prepared};
 pub use health::{GpuHealth, GpuMessage};
 pub use labels::{LabelTexture, ScalarTexture};
 pub use overlay::{Overlay, OverlayMode, Tint};
 pub use palette::ClassColours;
 pub use scene::{Compare, Over, Pane, Scene};
+pub use slot::Writes;
 pub use texture::{PictureTexture, UploadLimits};
 pub use view::{MAX_ZOOM, View};
 

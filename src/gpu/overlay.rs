@@ -174,7 +174,8 @@ pub fn disagreement(original: [f32; 3], [left, right]: [u8; 2], screen: [f32; 2]
     if seen(left) == seen(right) {
         return grey;
     }
-    let stripe = (screen[0] + screen[1]) / (2.0 * STRIPE);
+    // The eighth keeps the stripes' ends off the places that are looked at, where rounding would decide.
+    let stripe = (screen[0] + screen[1] + 0.125) / (2.0 * STRIPE);
     let label = if stripe - stripe.floor() < 0.5 { left } else { right };
     let kept = if o.lit() == Some(left) { 1.0 } else { o.kept(right) };
     o.colours.shown(label).map_or(grey, |colour| mix(grey, colour, o.strong() * kept))
@@ -223,6 +224,29 @@ pub fn overlaid(
     ([0, 1, 2].map(colour), alpha / 4.0)
 }
 
+/// One screen pixel of the map of disagreement between two label maps of one size, as [`overlaid`]; `screen` is the
+/// pixel's middle in the pane, px.
+pub fn disagreeing(
+    original: [f32; 3],
+    maps: [LabelMap<'_>; 2],
+    at: [f32; 2],
+    step: [f32; 2],
+    screen: [f32; 2],
+    crisp: bool,
+    o: &Overlay,
+) -> [f32; 3] {
+    let sample = |place: [f32; 2]| {
+        let position = [0, 1].map(|i| at[i] + place[i] * step[i]);
+        let screen = [0, 1].map(|i| screen[i] + place[i]);
+        disagreement(original, maps.map(|map| map.at(position)), screen, o)
+    };
+    if crisp {
+        return sample([0.0; 2]);
+    }
+    let samples = SAMPLES.map(sample);
+    std::array::from_fn(|c| samples.iter().map(|s| s[c]).sum::<f32>() / 4.0)
+}
+
 /// The photo under the overlay as the canvas shows it at 1:1: size, depth and colour profile of `original`. Cut out, what
 /// is hidden becomes transparent, and what is wholly transparent holds no colours any more.
 ///
@@ -268,14 +292,16 @@ impl Tint {
         unit(self.opacity)
     }
 
-    /// What a value less [`Self::low`] is multiplied with to be a position in the colormap.
-    pub(super) fn scale(&self) -> f32 {
-        1.0 / (self.high - self.low).max(1e-6)
+    /// [`Self::low`], and what a value less it is multiplied with to be a position in the colormap; both finite.
+    pub(super) fn range(&self) -> [f32; 2] {
+        let low = if self.low.is_finite() { self.low } else { 0.0 };
+        [low, 1.0 / (self.high - low).max(1e-6)]
     }
 
     /// A value's position in the colormap, 0..=1.
     pub fn position(&self, value: f32) -> f32 {
-        unit((value - self.low) * self.scale())
+        let [low, scale] = self.range();
+        unit((value - low) * scale)
     }
 }
 

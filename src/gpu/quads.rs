@@ -12,15 +12,15 @@ pub(super) struct Quad {
     pub picture: [f32; 4],
     /// Texels of the original's tile.
     pub original: [f32; 4],
-    /// Texels of the result's tile.
-    pub result: [f32; 4],
+    /// Texels of the result's tile; of a map, 0..=1.
+    pub over: [f32; 4],
 }
 
-/// A quad's tiles (column, row) in the original's and the result's sheets.
+/// A quad's tiles (column, row) in the sheets of the original and of what lies over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tiles {
     pub original: [u32; 2],
-    pub result: [u32; 2],
+    pub over: [u32; 2],
 }
 
 /// A picture as it lies under the original: its sheet, and its pixels per pixel of the original along x and y.
@@ -39,7 +39,7 @@ struct Span {
 }
 
 /// The quads that cover what is visible of a picture of `size`, with its corner at `origin` in a pane of `pane` px;
-/// `layers` are the original and the result.
+/// `layers` are the original and what lies over it.
 pub(super) fn quads(
     size: [u32; 2],
     origin: [f64; 2],
@@ -60,9 +60,9 @@ pub(super) fn quads(
                 screen: rect(|s| s.screen),
                 picture: rect(|s| s.picture),
                 original: rect(|s| s.texels[0]),
-                result: rect(|s| s.texels[1]),
+                over: rect(|s| s.texels[1]),
             });
-            out.1.push(Tiles { original: [x.tile[0], y.tile[0]], result: [x.tile[1], y.tile[1]] });
+            out.1.push(Tiles { original: [x.tile[0], y.tile[0]], over: [x.tile[1], y.tile[1]] });
         }
     }
     out

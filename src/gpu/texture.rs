@@ -76,6 +76,9 @@ pub(super) struct SheetPlan {
 }
 
 impl SheetPlan {
+    /// A texture thought of as a single texel: places in it are 0..=1, whatever its size.
+    pub const UNIT: Self = Self { first: 0, levels: 1, pitch: [1; 2], apron: 0, grid: [1; 2] };
+
     fn tile_size(&self) -> [u32; 2] {
         self.pitch.map(|pitch| pitch + 2 * self.apron)
     }
@@ -316,14 +319,19 @@ fn write_level(
 
 /// The layout of a tile's bind group. wgpu treats layouts with equal entries as one, so whoever needs it makes it.
 pub(super) fn tile_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+    texture_layout(device, wgpu::TextureSampleType::Float { filterable: true })
+}
+
+/// The layout of a bind group with one texture for the fragment stage.
+pub(super) fn texture_layout(device: &wgpu::Device, sample_type: wgpu::TextureSampleType) -> wgpu::BindGroupLayout {
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-        label: Some("picture tile"),
+        label: Some("texture"),
         entries: &[wgpu::BindGroupLayoutEntry {
             binding: 0,
             visibility: wgpu::ShaderStages::FRAGMENT,
             ty: wgpu::BindingType::Texture {
                 multisampled: false,
-                sample_type: wgpu::TextureSampleType::Float { filterable: true },
+                sample_type,
                 view_dimension: wgpu::TextureViewDimension::D2,
             },
             count: None,
@@ -331,10 +339,10 @@ pub(super) fn tile_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
     })
 }
 
-fn bind(device: &wgpu::Device, layout: &wgpu::BindGroupLayout, texture: &wgpu::Texture) -> wgpu::BindGroup {
+pub(super) fn bind(device: &wgpu::Device, layout: &wgpu::BindGroupLayout, texture: &wgpu::Texture) -> wgpu::BindGroup {
     let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
     device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some("picture tile"),
+        label: Some("texture"),
         layout,
         entries: &[wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::TextureView(&view) }],
     })

@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod drawing; // pixels: shader and twin, tiles, comparing, what a slider costs
+mod labels; // segmentations: fill, outlines, cut-out, disagreement
+mod scalar; // maps of numbers and colormaps
+mod showcase; // one picture of each mode, to look at
 mod trouble; // no adapter, full memory, errors in a frame
 mod window; // the canvas inside egui
 
@@ -12,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use egui_wgpu::{RenderState, RendererOptions, WgpuSetup};
 
 use lucida::gpu::{
-    Blend, Compare, Compositor, GpuError, GpuHealth, Over, Pane, PictureTexture, Scene, UploadLimits, View,
-    wgpu_options,
+    Blend, ClassColours, Colormap, Compare, Compositor, GpuError, GpuHealth, LabelTexture, Over, Overlay, OverlayMode,
+    Pane, PictureTexture, ScalarTexture, Scene, Tint, UploadLimits, View, palette, wgpu_options,
 };
 
 const SURROUND: [f32; 3] = [0.25; 3];
@@ -73,6 +76,41 @@ fn upload(gpu: &RenderState, size: [u32; 2], rgba: &[u8]) -> Arc<PictureTexture>
 fn upload_tiled(gpu: &RenderState, size: [u32; 2], rgba: &[u8], max_side: u32) -> Arc<PictureTexture> {
     let limits = UploadLimits { max_side, max_pixels: UploadLimits::MAX_PIXELS };
     Arc::new(PictureTexture::upload_within(&gpu.device, &gpu.queue, size, rgba, limits).unwrap())
+}
+
+fn upload_labels(gpu: &RenderState, size: [u32; 2], labels: &[u8]) -> Arc<LabelTexture> {
+    Arc::new(LabelTexture::upload(&gpu.device, &gpu.queue, size, labels).unwrap())
+}
+
+fn upload_values(gpu: &RenderState, size: [u32; 2], values: &[f32]) -> Arc<ScalarTexture> {
+    Arc::new(ScalarTexture::upload(&gpu.device, &gpu.queue, size, values).unwrap())
+}
+
+/// Regions of many shapes: cells around random seeds, some without a label, and a corner in which every pixel differs.
+fn regions(size: [u32; 2], classes: u8, random: &mut Random) -> Vec<u8> {
+    let mut below = |n: u32| u32::from(random.byte()) * n / 256;
+    let seeds: Vec<_> = (0..14)
+        .map(|i| (below(size[0]) as i32, below(size[1]) as i32, if i == 0 { 255 } else { below(classes.into()) as u8 }))
+        .collect();
+    let mut labels = Vec::new();
+    for y in 0..size[1] {
+        for x in 0..size[0] {
+            let distance = |&&(sx, sy, _): &&(i32, i32, u8)| (sx - x as i32).pow(2) + (sy - y as i32).pow(2);
+            let cell = seeds.iter().min_by_key(distance).unwrap().2;
+            let noisy = x < size[0] / 5 && y < size[1] / 5;
+            labels.push(if noisy { below(classes.into()) as u8 } else { cell });
+        }
+    }
+    labels
+}
+
+fn unit(p: &[u8]) -> [f32; 3] {
+    [0, 1, 2].map(|c| f32::from(p[c]) / 255.0)
+}
+
+fn bytes(colour: [f32; 3]) -> image::Rgba<u8> {
+    let [r, g, b] = colour.map(|v| (v * 255.0).round() as u8);
+    image::Rgba([r, g, b, 255])
 }
 
 fn scene(original: &Arc<PictureTexture>, result: Option<&Arc<PictureTexture>>) -> Scene {
