@@ -1,5 +1,5 @@
 // What all pipelines of the canvas share; one of composite.wgsl, overlay.wgsl and scalar.wgsl is joined to it, which
-// says what lies over the picture: `Look`, `shown` and `differing`.
+// says what lies over the picture: `Look`, `shown`, and whether that makes a difference of its own, `differs_itself`.
 //
 // All arithmetic is on sRGB-encoded values, as in a picture file. `src/gpu/composite.rs` is its twin on the CPU; the
 // constants, the order of operations and the layout of `Pane` and `Quad` must agree with the Rust side.
@@ -78,21 +78,20 @@ fn palette_colour(index: u32) -> vec4<f32> {
     return vec4<f32>((vec4<u32>(packed) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)) / 255.0;
 }
 
-fn difference(original: vec3<f32>, mixed: vec3<f32>) -> vec3<f32> {
-    return min(abs(original - mixed) * DIFFERENCE_GAIN, vec3<f32>(1.0));
-}
-
 // The encoded colour of one screen pixel.
 fn composite(in: Fragment) -> vec3<f32> {
     let original = fetch(original_tile, in.original, pane.original_lod);
     var over = vec4<f32>(original.rgb, 1.0); // multiplied by its alpha
     var board = CHECKER[u32(floor(in.screen.x / pane.checker) + floor(in.screen.y / pane.checker)) % 2u];
 
-    if pane.show == SHOW_DIFFERENCE {
-        over = vec4<f32>(differing(in, original.rgb), 1.0);
-        board = 0.0; // a pixel nobody can see does not differ
-    } else if pane.show != SHOW_ORIGINAL {
+    if pane.show != SHOW_ORIGINAL {
         over = shown(in, original.rgb, pane.show == SHOW_LEFT || (pane.show == SHOW_SPLIT && in.screen.x < pane.split));
+    }
+    if pane.show == SHOW_DIFFERENCE {
+        board = 0.0; // a pixel nobody can see does not differ
+        if !differs_itself() {
+            over = vec4<f32>(min(abs(original.rgb - over.rgb) * DIFFERENCE_GAIN, vec3<f32>(1.0)), 1.0);
+        }
     }
     var colour = vec3<f32>(board) * (1.0 - over.a * original.a) + over.rgb * original.a;
 

@@ -116,7 +116,7 @@ mod tests {
             let table = map.table();
             for (i, expected) in published.into_iter().enumerate() {
                 let off = (0..3).map(|c| table[i * 51][c].abs_diff(expected[c])).max();
-                assert!(off <= Some(2), "{map:?} at {}: {:?}, not {expected:?}", i * 51, table[i * 51]);
+                assert!(off <= Some(4), "{map:?} at {}: {:?}, not {expected:?}", i * 51, table[i * 51]);
             }
         }
     }

@@ -68,7 +68,7 @@ enum Laid {
 }
 
 impl Compositor {
-    /// Compiles the shaders for a target of this format; sRGB formats are given linear values, others encoded ones, so
+    /// Compiles what draws pictures for a target of this format; sRGB formats are given linear values, others encoded ones, so
     /// that the screen shows the same either way.
     pub fn new(device: &wgpu::Device, target: wgpu::TextureFormat) -> Self {
         let alignment = u64::from(device.limits().min_uniform_buffer_offset_alignment);
@@ -101,6 +101,7 @@ impl Compositor {
             let Some((ready, quads)) = PreparedPane::new(scene, pane, all_quads.len()) else {
                 continue;
             };
+            self.pipelines.compile(device, ready.over.kind());
             uniforms.push(uniform(scene, &ready, number, pixels_per_point));
             all_quads.extend(quads);
             panes.push(ready);
@@ -131,11 +132,12 @@ impl Compositor {
         };
         for (number, ready) in prepared.panes.iter().enumerate() {
             let Pane { offset: [x, y], size: [width, height] } = ready.pane;
-            let Some(original) = ready.original.sheet() else {
+            let kind = ready.over.kind();
+            let (Some(original), Some(pipeline)) = (ready.original.sheet(), self.pipelines.of(kind)) else {
                 continue;
             };
             pass.set_viewport(offset[0] + x, offset[1] + y, width, height, 0.0, 1.0);
-            pass.set_pipeline(self.pipelines.of(ready.over.kind()));
+            pass.set_pipeline(pipeline);
             // Below 2 panes of at most a few hundred bytes each: it fits.
             pass.set_bind_group(0, &slot.group, &[(number as u64 * self.stride) as u32]);
             for (index, tiles) in ready.tiles.iter().enumerate() {
@@ -191,15 +193,16 @@ fn uniform(scene: &Scene, ready: &PreparedPane, number: usize, pixels_per_point:
 fn look(scene: &Scene, laid: &Laid, grid: bool) -> [u32; 8] {
     match (&scene.over, laid) {
         (Over::Labels { other, overlay, .. }, _) => {
-            let step = scene.original.size().map(|side| 1.0 / (side as f32 * scene.view.zoom));
+            let pixel = scene.original.size().map(|side| 1.0 / (side as f32 * scene.view.zoom));
             let mode = match overlay.mode {
                 OverlayMode::Fill => 0,
                 OverlayMode::Outlines => 1,
                 OverlayMode::CutOut => 2,
             };
             let lit = overlay.lit().unwrap_or(NO_LABEL);
-            let [x, y] = step.map(f32::to_bits);
-            [x, y, overlay.opacity().to_bits(), mode, lit.into(), other.is_some().into(), grid.into(), 0]
+            let [x, y] = pixel.map(f32::to_bits);
+            let places = if grid { 1 } else { 4 };
+            [x, y, overlay.opacity().to_bits(), mode, lit.into(), other.is_some().into(), places, 0]
         }
         (Over::Scalar { map, tint }, _) => {
             let lod = map.mip(scene.original.size(), f64::from(scene.view.zoom));

@@ -170,7 +170,7 @@ fn nearest(size: [u32; 2], labels: &[u8], stored: [u32; 2]) -> Cow<'_, [u8]> {
 
 /// For every label the largest `n`, up to 255, such that all labels at most `n` columns and `n` rows away are the same.
 /// What lies beyond the map does not count.
-fn clearance(size: [u32; 2], labels: &[u8]) -> Vec<u8> {
+pub(super) fn clearance(size: [u32; 2], labels: &[u8]) -> Vec<u8> {
     let (w, h) = (size[0] as usize, size[1] as usize);
     let row = |y: usize| &labels[y * w..][..w];
     // 0 beside another label, and from there one more with every step (Rosenfeld and Pfaltz 1968, for the chessboard
@@ -283,4 +283,54 @@ fn upload(
         }
         texture
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nearest_labels_are_those_at_the_middles() {
+        assert_eq!(*nearest([6, 1], &[0, 1, 2, 3, 4, 5], [2, 1]), [1, 4]);
+        assert_eq!(*nearest([1, 5], &[0, 1, 2, 3, 4], [1, 3]), [0, 2, 4]);
+        assert!(matches!(nearest([2, 1], &[7, 8], [2, 1]), Cow::Borrowed([7, 8])));
+    }
+
+    #[test]
+    fn a_uniform_map_is_clear_as_far_as_a_byte_goes() {
+        assert!(clearance([300, 3], &[4; 900]).iter().all(|&clear| clear == 255));
+        assert_eq!(clearance([1, 1], &[0]), [255]);
+        let long: Vec<u8> = (0..600).map(|x| u8::from(x == 0)).collect();
+        let clear = clearance([600, 1], &long);
+        assert_eq!((clear[0], clear[1], clear[2], clear[255], clear[256], clear[599]), (0, 0, 1, 254, 255, 255));
+    }
+
+    #[test]
+    fn means_weigh_what_they_cover() {
+        assert_eq!(averaged([3, 1], &[0.0, 3.0, 6.0], [2, 1]), [1.0, 5.0]);
+        assert_eq!(averaged([2, 2], &[1.0, 2.0, f32::NAN, 5.0], [1, 1]), [2.0]);
+        assert_eq!(averaged([1, 3], &[1.0, 1.0, 1.0], [1, 1]), [1.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn clearance_is_the_largest_square_of_one_label(
+            (w, h, labels) in (1usize..14, 1usize..14).prop_flat_map(|(w, h)| {
+                // Mostly one label, so that there is something to measure.
+                (Just(w), Just(h), prop::collection::vec((0u8..20).prop_map(|v| v / 19), w * h))
+            })
+        ) {
+            let clear = clearance([w as u32, h as u32], &labels);
+            for (i, &clear) in clear.iter().enumerate() {
+                let (x, y) = (i % w, i / w);
+                let alike = |n: usize| {
+                    let near = |p: usize, side: usize| p.saturating_sub(n)..(p + n + 1).min(side);
+                    near(y, h).all(|ny| near(x, w).all(|nx| labels[ny * w + nx] == labels[i]))
+                };
+                let expected = (0..=255).take_while(|&n| alike(n)).last();
+                prop_assert_eq!(Some(usize::from(clear)), expected, "at {}, {}", x, y);
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::colormap::Colormap;
 use super::composite::luma;
+use super::labels::clearance;
 use super::palette::ClassColours;
 use crate::imaging::{ImagingError, Picture, export_mixed, faded};
 
@@ -132,6 +133,10 @@ impl Overlay {
         }
     }
 
+    fn draws_lines(&self) -> bool {
+        self.mode == OverlayMode::Outlines || self.lit().is_some()
+    }
+
     /// How strongly what stands out is drawn: more than the opacity, but 0 and 1 where that is.
     fn strong(&self) -> f32 {
         let rest = 1.0 - self.opacity();
@@ -207,7 +212,7 @@ pub fn overlaid(
     crisp: bool,
     o: &Overlay,
 ) -> ([f32; 3], f32) {
-    let lines = o.mode == OverlayMode::Outlines || o.lit().is_some();
+    let lines = o.draws_lines();
     let sample = |place: [f32; 2]| {
         let position = [0, 1].map(|i| at[i] + place[i] * step[i]);
         overlay(original, map.at(position), lines && map.is_edge(position, step, o), o)
@@ -258,7 +263,12 @@ pub fn export(original: &Picture, labels: &[u8], o: &Overlay) -> Result<Picture,
     let map = LabelMap { size: original.size(), labels };
     check(original.size(), labels.len())?;
     let width = map.size[0] as usize;
+    let clear = o.draws_lines().then(|| clearance(map.size, labels));
     let pixel = |colour, i: usize| {
+        // At 1:1 all places of a screen pixel have the same label, and lines look no further than three.
+        if clear.as_ref().is_none_or(|clear| clear[i] >= 3) {
+            return overlay(colour, labels[i], false, o);
+        }
         let at = [i % width, i / width].map(|v| v as f32 + 0.5);
         overlaid(colour, map, at, [1.0; 2], false, o)
     };
@@ -323,5 +333,98 @@ impl ScalarMap<'_> {
         let value = |x, y| self.values.get(y * self.size[0] as usize + x).copied().unwrap_or(0.0);
         let row = |y| value(x0, y) * (1.0 - fx) + value(x1, y) * fx;
         row(y0) * (1.0 - fy) + row(y1) * fy
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::gpu::palette;
+    use crate::imaging::Samples;
+
+    const PHOTO: [f32; 3] = [0.2, 0.5, 0.7];
+
+    fn shown(mode: OverlayMode, opacity: f32) -> Overlay {
+        let mut colours = ClassColours::new(&palette::categorical(4));
+        colours.show(3, false);
+        Overlay { opacity, mode, colours, lit: None }
+    }
+
+    fn photo(size: [u32; 2]) -> Picture {
+        let samples = (0..size[0] * size[1] * 4).map(|i| if i % 4 == 3 { 60_000 } else { (i * 977 % 65_536) as u16 });
+        Picture::from_rgba16(size[0], size[1], samples.collect()).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_shown_leaves_the_photo_as_it_is() {
+        for mode in [OverlayMode::Fill, OverlayMode::Outlines] {
+            for label in [3, 4, 200, NO_LABEL] {
+                assert_eq!(overlay(PHOTO, label, true, &shown(mode, 0.8)), (PHOTO, 1.0));
+            }
+        }
+        assert_eq!(overlay(PHOTO, 3, false, &shown(OverlayMode::CutOut, 0.75)), (PHOTO, 0.25));
+        assert_eq!(overlay(PHOTO, 1, false, &shown(OverlayMode::CutOut, 0.75)), (PHOTO, 1.0));
+    }
+
+    #[test]
+    fn opacity_goes_from_the_photo_to_the_colour() {
+        let colour = shown(OverlayMode::Fill, 1.0).colours.shown(2).unwrap();
+        assert_eq!(overlay(PHOTO, 2, false, &shown(OverlayMode::Fill, 1.0)).0, colour);
+        for opacity in [0.0, -1.0, f32::NAN] {
+            assert_eq!(overlay(PHOTO, 2, true, &shown(OverlayMode::Fill, opacity)).0, PHOTO);
+            assert_eq!(overlay(PHOTO, 2, true, &shown(OverlayMode::Outlines, opacity)).0, PHOTO);
+        }
+    }
+
+    #[test]
+    fn a_lit_class_stands_out_and_a_hidden_one_does_not() {
+        let far = |label, lit| {
+            let (colour, _) = overlay(PHOTO, label, false, &Overlay { lit, ..shown(OverlayMode::Fill, 0.5) });
+            (0..3).map(|c| (colour[c] - PHOTO[c]).abs()).sum::<f32>()
+        };
+        assert!(far(1, Some(1)) > far(1, None) && far(1, None) > far(1, Some(2)));
+        assert_eq!(far(1, Some(3)), far(1, None));
+    }
+
+    #[test]
+    fn an_export_keeps_depth_and_alpha_and_the_bits_it_does_not_touch() {
+        let original = photo([9, 7]);
+        let labels: Vec<u8> = (0..63).map(|i| if i % 9 < 4 { 1 } else { 3 }).collect();
+        let Samples::Sixteen(before) = original.samples() else { panic!("16 bit") };
+        for mode in [OverlayMode::Fill, OverlayMode::Outlines, OverlayMode::CutOut] {
+            let exported = export(&original, &labels, &shown(mode, 1.0)).unwrap();
+            let Samples::Sixteen(after) = exported.samples() else { panic!("16 bit") };
+            for (i, (before, after)) in before.chunks(4).zip(after.chunks(4)).enumerate() {
+                let (x, hidden) = (i % 9, i % 9 >= 4);
+                match mode {
+                    OverlayMode::CutOut if hidden => assert_eq!(after, [0; 4], "nothing of what was cut away"),
+                    OverlayMode::Fill if !hidden => assert!(after[..3] != before[..3] && after[3] == 60_000),
+                    OverlayMode::Outlines if x == 2 || x == 3 => assert_ne!(after, before, "a line of two"),
+                    _ => assert_eq!(after, before, "{mode:?} at {i}"),
+                }
+            }
+        }
+        assert_eq!(export(&original, &labels, &shown(OverlayMode::CutOut, 0.0)).unwrap().samples(), original.samples());
+    }
+
+    #[test]
+    fn maps_of_another_size_are_refused() {
+        let original = photo([3, 2]);
+        assert!(export(&original, &[0; 5], &shown(OverlayMode::Fill, 1.0)).is_err());
+        let tint = Tint { opacity: 1.0, colormap: Colormap::Grey, low: 0.0, high: 1.0 };
+        for (size, values) in [([2, 2], 3), ([0, 0], 0)] {
+            assert!(export_scalar(&original, &ScalarMap { size, values: &vec![0.0; values] }, &tint).is_err());
+        }
+    }
+
+    #[test]
+    fn a_tint_without_a_range_is_a_step() {
+        let tint = Tint { opacity: 1.0, colormap: Colormap::Grey, low: 0.5, high: 0.5 };
+        assert_eq!((tint.position(0.4), tint.position(0.6)), (0.0, 1.0));
+        for broken in [f32::NAN, f32::INFINITY] {
+            let tint = Tint { low: broken, high: broken, ..tint };
+            assert!((0.0..=1.0).contains(&tint.position(0.5)));
+        }
     }
 }

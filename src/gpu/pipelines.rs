@@ -17,9 +17,9 @@ pub(super) enum Kind {
 
 /// The pipelines of a device and target format, and what their bind group 0 is made of.
 pub(super) struct Pipelines {
-    picture: wgpu::RenderPipeline,
-    labels: wgpu::RenderPipeline,
-    scalar: wgpu::RenderPipeline,
+    target: wgpu::TextureFormat,
+    /// Each is compiled when it is needed first: a software adapter takes its time.
+    compiled: [Option<wgpu::RenderPipeline>; 3],
     pub uniform_layout: wgpu::BindGroupLayout,
     pub sampler: wgpu::Sampler,
 }
@@ -31,36 +31,41 @@ macro_rules! shader {
 }
 
 impl Pipelines {
-    /// Compiles the shaders.
+    /// With the pipeline for pictures compiled.
     pub fn new(device: &wgpu::Device, target: wgpu::TextureFormat) -> Self {
-        let uniform_layout = uniform_layout(device);
-        let tile = tile_layout(device);
-        let labels = label_layout(device);
-        let make = |name, shader, groups: &[&wgpu::BindGroupLayout]| {
-            let groups: Vec<_> = [&uniform_layout, &tile].iter().chain(groups).map(|group| Some(*group)).collect();
-            pipeline(device, target, name, shader, &groups)
-        };
-        Self {
-            picture: make("composite", shader!("composite"), &[&tile]),
-            labels: make("overlay", shader!("overlay"), &[&labels, &labels]),
-            scalar: make("scalar", shader!("scalar"), &[&tile]),
-            sampler: device.create_sampler(&wgpu::SamplerDescriptor {
-                label: Some("canvas"),
-                mag_filter: wgpu::FilterMode::Linear,
-                min_filter: wgpu::FilterMode::Linear,
-                mipmap_filter: wgpu::MipmapFilterMode::Linear,
-                ..Default::default() // clamped to the edge
-            }),
-            uniform_layout,
-        }
+        let sampler = device.create_sampler(&wgpu::SamplerDescriptor {
+            label: Some("canvas"),
+            mag_filter: wgpu::FilterMode::Linear,
+            min_filter: wgpu::FilterMode::Linear,
+            mipmap_filter: wgpu::MipmapFilterMode::Linear,
+            ..Default::default() // clamped to the edge
+        });
+        let mut pipelines =
+            Self { target, compiled: [const { None }; 3], uniform_layout: uniform_layout(device), sampler };
+        pipelines.compile(device, Kind::Picture);
+        pipelines
     }
 
-    pub fn of(&self, kind: Kind) -> &wgpu::RenderPipeline {
-        match kind {
-            Kind::Picture => &self.picture,
-            Kind::Labels => &self.labels,
-            Kind::Scalar => &self.scalar,
-        }
+    /// Compiles the pipeline unless it is.
+    pub fn compile(&mut self, device: &wgpu::Device, kind: Kind) {
+        let Self { target, compiled, uniform_layout, .. } = self;
+        compiled[kind as usize].get_or_insert_with(|| {
+            let (tile, labels) = (tile_layout(device), label_layout(device));
+            let make = |name, shader, over: &[_]| {
+                let groups: Vec<_> = [&*uniform_layout, &tile].iter().chain(over).map(|group| Some(*group)).collect();
+                pipeline(device, *target, name, shader, &groups)
+            };
+            match kind {
+                Kind::Picture => make("composite", shader!("composite"), &[&tile]),
+                Kind::Labels => make("overlay", shader!("overlay"), &[&labels, &labels]),
+                Kind::Scalar => make("scalar", shader!("scalar"), &[&tile]),
+            }
+        });
+    }
+
+    /// The pipeline, once it is compiled.
+    pub fn of(&self, kind: Kind) -> Option<&wgpu::RenderPipeline> {
+        self.compiled[kind as usize].as_ref()
     }
 }
 
