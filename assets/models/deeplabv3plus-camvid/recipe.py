@@ -143,6 +143,8 @@ class Fcn(nn.Module):
         self.fc6 = nn.Sequential(nn.Conv2d(320, 256, 3, padding=1, bias=False), nn.BatchNorm2d(256), nn.ReLU(), nn.Dropout2d(0.1))
         self.score_fr, self.score_pool4 = nn.Conv2d(256, classes, 1), nn.Conv2d(112, classes, 1)
         self.score_pool3 = nn.Conv2d(40, classes, 1)
+        for score in (self.score_pool4, self.score_pool3):
+            nn.init.zeros_(score.weight)  # as the paper does: the finer scores begin as corrections of nothing
 
     def forward(self, taps):
         """Logits at /32, /16, /8; whoever wants pixels resizes them straight to the picture's size."""
@@ -424,10 +426,10 @@ class Confusion:
         d = np.diag(self.counts)
         return d / np.maximum(1, self.counts.sum(0) + self.counts.sum(1) - d)
 
-    def report(self):
+    def report(self, names=CLASSES):
         iou = self.iou()
         return {"miou": round(100 * float(iou.mean()), 2), "pixel": round(100 * float(np.diag(self.counts).sum() / self.counts.sum()), 2),
-                "iou": {c: round(100 * float(v), 1) for c, v in zip(CLASSES, iou)}}
+                "iou": {c: round(100 * float(v), 1) for c, v in zip(names, iou)}}
 
 
 @torch.no_grad()
