@@ -16,9 +16,10 @@ difference between their label maps is a difference of architecture. The encoder
 form; its last features at every second position are exactly those of the form with stride 32, which the others take.
 
 The data is CamVid in SegNet's split (Brostow, Fauqueur and Cipolla 2009; non-commercial): 367/101/233 frames of 480 x 360 in
-`train val test`, eleven classes and 11 for void in `trainannot valannot testannot`. Everything is chosen on `val`; `test` is measured
-once, when a model is finished. Classes are weighted; the loss is cross entropy plus a soft Jaccard term. What ships is the moving
-average of the weights. Every command is seeded, and `train` goes on from `--work`: the same order of data, another process.
+`train val test`, eleven classes and 11 for void in `trainannot valannot testannot`. Everything is chosen on `val`;
+`test` is measured once, when a model is finished. Classes are weighted; the loss is cross entropy plus a soft Jaccard term;
+what ships is the moving average of the weights. Every command is seeded, and `train` goes on from `--work` with the order of
+data it would have had; with another `--steps` it anneals towards that.
 """
 import argparse, importlib.util, json, math, os, random, time
 from contextlib import nullcontext
@@ -35,7 +36,8 @@ MEAN, STD = 0.498, 0.502  # of RGB 0..1, EfficientNet-Lite's own
 
 # -------------------------------------------------------------------------------------------------------- the encoder
 # kernel, stride, expansion, channels out, blocks
-STAGES = [(3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1)]
+STAGES = [(3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4),
+          (3, 1, 6, 320, 1)]
 TAPS = (0, 1, 2, 4, 6)  # stages whose outputs the decoders take: c1 ... c5
 LAST_STRIDE = 5  # the stage that the dilated form runs at stride 1
 CHANNELS = [STAGES[i][3] for i in TAPS]
@@ -133,6 +135,10 @@ def resize(x, size):
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
 
 
+def conv3(i, o):
+    return nn.Sequential(nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+
+
 class Fcn(nn.Module):
     """Scores at /32, /16 and /8, each finer one added to the upsampled coarser ones."""
 
@@ -140,7 +146,7 @@ class Fcn(nn.Module):
 
     def __init__(self, classes):
         super().__init__()
-        self.fc6 = nn.Sequential(nn.Conv2d(320, 256, 3, padding=1, bias=False), nn.BatchNorm2d(256), nn.ReLU(), nn.Dropout2d(0.1))
+        self.fc6 = nn.Sequential(*conv3(320, 256), nn.Dropout2d(0.1))
         self.score_fr, self.score_pool4 = nn.Conv2d(256, classes, 1), nn.Conv2d(112, classes, 1)
         self.score_pool3 = nn.Conv2d(40, classes, 1)
         for score in (self.score_pool4, self.score_pool3):
@@ -152,10 +158,6 @@ class Fcn(nn.Module):
         s32 = self.score_fr(self.fc6(c5)).float()
         s16 = resize(s32, c4.shape[2:]) + self.score_pool4(c4).float()
         return s32, s16, resize(s16, c3.shape[2:]) + self.score_pool3(c3).float()
-
-
-def conv3(i, o):
-    return nn.Sequential(nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
 
 
 class UnetBlock(nn.Module):
@@ -188,7 +190,8 @@ class Unet(nn.Module):
 
 
 def separable(i, o, dilation=1):
-    return nn.Sequential(nn.Conv2d(i, i, 3, padding=dilation, dilation=dilation, groups=i, bias=False), nn.Conv2d(i, o, 1, bias=False))
+    depthwise = nn.Conv2d(i, i, 3, padding=dilation, dilation=dilation, groups=i, bias=False)
+    return nn.Sequential(depthwise, nn.Conv2d(i, o, 1, bias=False))
 
 
 class Aspp(nn.Module):
@@ -420,7 +423,8 @@ class Confusion:
 
     def add(self, truth, answer):
         known = truth < self.n
-        self.counts += np.bincount(truth[known].astype(np.int64) * self.n + answer[known], minlength=self.n**2).reshape(self.n, self.n)
+        pairs = truth[known].astype(np.int64) * self.n + answer[known]
+        self.counts += np.bincount(pairs, minlength=self.n**2).reshape(self.n, self.n)
 
     def iou(self):
         d = np.diag(self.counts)
@@ -428,7 +432,8 @@ class Confusion:
 
     def report(self, names=CLASSES):
         iou = self.iou()
-        return {"miou": round(100 * float(iou.mean()), 2), "pixel": round(100 * float(np.diag(self.counts).sum() / self.counts.sum()), 2),
+        pixel = np.diag(self.counts).sum() / max(1, self.counts.sum())
+        return {"miou": round(100 * float(iou.mean()), 2), "pixel": round(100 * float(pixel), 2),
                 "iou": {c: round(100 * float(v), 1) for c, v in zip(names, iou)}}
 
 
@@ -584,9 +589,13 @@ def fitted(path, longer):
 
 def stack(rows, cell, path):
     """Rows of pictures, each `cell` wide, as one JPEG."""
-    rows = [np.concatenate([np.asarray(Image.fromarray(c).resize((cell, max(1, cell * c.shape[0] // c.shape[1])))) for c in r], 1) for r in rows]
-    w = max(r.shape[1] for r in rows)
-    Image.fromarray(np.concatenate([np.pad(r, ((0, 2), (0, w - r.shape[1]), (0, 0))) for r in rows])).save(path, quality=90)
+    strips = []
+    for r in rows:
+        cells = [np.asarray(Image.fromarray(c).resize((cell, max(1, cell * c.shape[0] // c.shape[1])), Image.LANCZOS)) for c in r]
+        h = max(c.shape[0] for c in cells) + 2
+        strips.append(np.concatenate([np.pad(c, ((0, h - c.shape[0]), (0, 0), (0, 0))) for c in cells], 1))
+    w = max(r.shape[1] for r in strips)
+    Image.fromarray(np.concatenate([np.pad(r, ((0, 0), (0, w - r.shape[1]), (0, 0))) for r in strips])).save(path, quality=90)
 
 
 @torch.no_grad()

@@ -9,8 +9,8 @@
     venv/bin/python recipe.py export --work DIR --out model.safetensors
     venv/bin/python recipe.py sheet  --work DIR --teacher deeplabv3_mobilenetv2_voc21.safetensors --out sheet.jpg PHOTO...
 
-Noisy student (Xie et al. 2020, arXiv 1911.04252) for labels per pixel. The teacher is TensorFlow DeepLab's DeepLabV3 on MobileNetV2
-(Apache-2.0), shown each photo of Flickr8k (Hodosh, Young and Hockenmaier 2013; research and teaching) as it is, resized
+Noisy student (Xie et al. 2020, arXiv 1911.04252) for labels per pixel. The teacher is TensorFlow DeepLab's DeepLabV3 on
+MobileNetV2 (Apache-2.0), shown each photo of Flickr8k (Hodosh, Young and Hockenmaier 2013; research and teaching) resized
 bilinearly to 513 x 513; its answer, a grid of 33 x 33, is kept as probabilities. The student is the
 DeepLabV3+ of the sibling recipe (`deeplabv3plus-camvid`), shown windows of the photos that are scaled, stretched, mirrored,
 recoloured, blurred and pasted together, with dropout and stochastic depth, and learns the teacher's probabilities at
@@ -19,7 +19,8 @@ half of the windows are drawn by class, and lie around that class.
 
 `agree` is the mean intersection over union with the teacher, over the classes (background is one) that the teacher shows on
 at least twenty photos of the split, pixel by pixel of the photos' own 224 x 224, where the teacher's label is the largest of
-its logits interpolated there. Every command but `sheet` resumes from `--work`; all are seeded.
+its logits interpolated there. `teach` and `train` go on where
+`--work` stands; all commands are seeded.
 """
 import argparse, importlib.util, json, math, os, random, time
 from pathlib import Path
@@ -27,7 +28,8 @@ from pathlib import Path
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 from PIL import Image
 
-_spec = importlib.util.spec_from_file_location("camvid_recipe", Path(__file__).resolve().parents[1] / "deeplabv3plus-camvid/recipe.py")
+_path = Path(__file__).resolve().parents[1] / "deeplabv3plus-camvid/recipe.py"
+_spec = importlib.util.spec_from_file_location("camvid_recipe", _path)
 streets = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(streets)
 
@@ -158,7 +160,8 @@ def window(path, label, size, rng, classes):
     y, x = (min(max(v, min(0, PHOTO - m)), max(0, PHOTO - m)) for v, m in ((y, wh), (x, ww)))
     sampler = rng.choice([Image.BILINEAR, Image.BICUBIC])
     sx, sy = im.width / PHOTO, im.height / PHOTO
-    im = im.transform((size, size), Image.AFFINE, (ww / size * sx, 0, x * sx, 0, wh / size * sy, y * sy), sampler, fillcolor=(127, 127, 127))
+    affine = (ww / size * sx, 0, x * sx, 0, wh / size * sy, y * sy)
+    im = im.transform((size, size), Image.AFFINE, affine, sampler, fillcolor=(127, 127, 127))
     out = streets.jitter(im, rng)
     if rng.random() < 0.2:
         out = out + np.random.default_rng(rng.getrandbits(32)).normal(0, rng.uniform(2, 10), out.shape).astype(np.float32)
@@ -199,7 +202,8 @@ class Photos:
                 order = list(train)
                 random.Random(a.seed * 1000003 + k // len(order)).shuffle(order)
                 i = order[k % len(order)]
-            picked.append((i, window(Path(a.photos) / "images" / self.names[i], self.labels[i], a.size, rng, [c] if c else [])))
+            path = Path(a.photos) / "images" / self.names[i]
+            picked.append((i, window(path, self.labels[i], a.size, rng, [c] if c else [])))
         x = streets.normalise(np.stack([w[0] for _, w in picked]))
         inside = torch.tensor(np.stack([w[1] for _, w in picked]))
         grid = torch.tensor(np.stack([self.probabilities[i] for i, _ in picked])).float()
@@ -258,7 +262,7 @@ def agreement(net, photos, labels, size, least=20):
     shares = np.stack([np.bincount(l.ravel(), minlength=len(CLASSES)) / l.size for l in labels])
     for key, floor in (("agreement", 0.0), ("agreement_1_percent", 0.01)):  # shown at all; shown on a hundredth of the photo
         counted = (shares > floor).sum(0) >= least
-        r[key] = round(float(iou[counted].mean()), 4)
+        r[key] = round(float(iou[counted].mean()), 4) if counted.any() else None
         r[f"{key}_classes"] = [n for n, k in zip(CLASSES, counted) if k]
     r["photos"] = {n: int(v) for n, v in zip(CLASSES, (shares > 0).sum(0))}
     del r["miou"]
@@ -273,7 +277,11 @@ def student(a):
 
 
 def agree(a):
-    net, steps = (streets.open_model(a.model)[0], a.model) if a.model else (lambda n, c: (n, c["step"]))(*student(a))
+    if a.model:
+        net, meta = streets.open_model(a.model)
+    else:
+        net, c = student(a)
+        meta = {"steps": c["step"]}
     names, ranges = photo_list(a.photos)
     own = list(ranges[a.split])[: a.count or None]
     done = json.loads((Path(a.work) / "taught.json").read_text())["photos"]
@@ -281,7 +289,7 @@ def agree(a):
         raise SystemExit(f"`teach` has seen {done} photos; {a.split} needs {own[-1] + 1}")
     labels = taught(a.work, len(names), "r")[1]
     r = agreement(net, [Path(a.photos) / "images" / names[i] for i in own], [labels[i] for i in own], a.size)
-    print(json.dumps({"split": a.split, "student sees": a.size, "compared at": PHOTO, "steps": steps, **r}, indent=1))
+    print(json.dumps({"split": a.split, "student sees": a.size, "compared at": PHOTO, "steps": meta["steps"], **r}, indent=1))
 
 
 # ----------------------------------------------------------------------------------------------------------- commands
