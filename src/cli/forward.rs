@@ -9,13 +9,14 @@ use super::{Arithmetic, Failure, files};
 use crate::tasks;
 
 /// Architectures that later versions run: known by name, but not here yet.
-const LATER: [&str; 3] = ["pix2pix-unet", "show-attend-tell", "srgan"];
+const LATER: [&str; 2] = ["show-attend-tell", "srgan"];
 
 /// The network, its weights, and the tensors.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The architecture: transformer-net (pytorch/examples fast_neural_style; RGB 0..255 in and out), cyclegan-resnet
-    /// (CycleGAN's, pix2pix's or CUT's ResNet generator; RGB -1..1 in and out), unet (Pytorch-UNet's; RGB 0..1 in, logits
+    /// (CycleGAN's, pix2pix's or CUT's ResNet generator; RGB -1..1 in and out), pix2pix-unet (pix2pix's U-Net generator; the
+    /// same), unet (Pytorch-UNet's; RGB 0..1 in, logits
     /// out), deeplabv3-mobilenet-v2-voc21 (TensorFlow DeepLab's; RGB -1..1 in, logits out), fcn-efficientnet-lite0,
     /// unet-efficientnet-lite0 or deeplabv3plus-efficientnet-lite0 (Lucida's own; RGB 0..1 minus 0.498, divided by 0.502
     /// in, logits out), or torchvision's fcn-resnet50, fcn-resnet101, deeplabv3-resnet50, deeplabv3-resnet101,

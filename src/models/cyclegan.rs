@@ -6,27 +6,12 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Tensor};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::VarBuilder;
 
-use super::batch_norm;
+pub use super::generator::Normalisation;
+use super::generator::{Builder, Layer};
 use super::tally::Tally;
-use crate::nn::{
-    Activation, Conv2d, EPS, Error, Features, Norm, Options, Padding, Pass, Pool, Result, Statistics, Watch,
-};
-
-/// How a generator normalises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Normalisation {
-    /// To the picture's own statistics, without scale and shift. Running statistics, which files from before PyTorch 0.4
-    /// have, are not looked at: they never were.
-    Instance,
-    /// To the picture's own statistics, then scaled and shifted. Also what a batch norm does to a batch of one outside
-    /// `eval`: pix2pix's `test.py` without `--eval`.
-    InstanceAffine,
-    /// To the statistics kept in training, then scaled and shifted (Ioffe and Szegedy 2015, arXiv 1502.03167): all of it
-    /// goes into the convolutions' weights.
-    Batch,
-}
+use crate::nn::{Conv2d, Error, Options, Padding, Pass, Pool, Result, Statistics, Watch};
 
 /// The sizes and variants that a checkpoint decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,11 +60,7 @@ impl Config {
         };
         let has = |name: &str| tensors.contains_key(name);
         let [width, ins] = dims("model.1.weight")?;
-        let normalisation = match (has("model.2.weight"), has("model.2.running_mean")) {
-            (false, _) => Normalisation::Instance,
-            (true, false) => Normalisation::InstanceAffine,
-            (true, true) => Normalisation::Batch,
-        };
+        let normalisation = Normalisation::of(has("model.2.weight"), has("model.2.running_mean"));
         let mut config = Config {
             channels: [ins, 3],
             width,
@@ -147,14 +128,6 @@ pub struct ResnetGenerator {
     last: Conv2d,
 }
 
-/// A convolution and its norm's scale and shift, `[channels]` each; `None` when the convolution does all of it.
-#[derive(Debug)]
-struct Layer {
-    conv: Conv2d,
-    norm: Option<[Vec<f32>; 2]>,
-    relu: bool,
-}
-
 /// Half the size: by the convolution's stride, or by a blur's.
 #[derive(Debug)]
 struct Down {
@@ -162,67 +135,13 @@ struct Down {
     blur: Option<Conv2d>,
 }
 
-impl Layer {
-    fn run(&self, pass: &mut Pass<'_>, x: &Features) -> Result<Features> {
-        match &self.norm {
-            Some([scale, shift]) => pass.conv_norm(&self.conv, x, &Norm { scale, shift, relu: self.relu }),
-            None => pass.conv(&self.conv, x),
-        }
-    }
-}
-
-/// Builds layers under the names of one file.
-struct Builder<'a> {
-    config: &'a Config,
-    vb: VarBuilder<'a>,
-}
-
-impl Builder<'_> {
-    /// The convolution `conv` from `ins` to `outs` channels with the norm `norm` after it; with `transposed` of size 3,
-    /// stride 2, one pixel cut off and one added.
-    fn layer(
-        &self,
-        conv: &str,
-        norm: &str,
-        [outs, ins, kernel]: [usize; 3],
-        options: Options,
-        transposed: bool,
-        relu: bool,
-    ) -> Result<Layer> {
-        let (vb, norm) = (self.vb.pp(conv), self.vb.pp(norm));
-        let shape = if transposed { [ins, outs, kernel, kernel] } else { [outs, ins, kernel, kernel] };
-        let mut weight = vb.get(&shape[..], "weight")?;
-        let mut bias = if self.config.bias { Some(vb.get(outs, "bias")?) } else { None };
-        let mut options = options;
-        let numbers = |name: &str, init: f64| {
-            norm.get_with_hints(outs, name, Init::Const(init))?.to_dtype(DType::F32)?.to_vec1::<f32>()
-        };
-        let norm = match self.config.normalisation {
-            Normalisation::Instance => Some([vec![1.0; outs], vec![0.0; outs]]),
-            Normalisation::InstanceAffine => Some([numbers("weight", 1.0)?, numbers("bias", 0.0)?]),
-            Normalisation::Batch => {
-                let [folded, shift] = batch_norm::fold(EPS, &weight, bias.as_ref(), usize::from(transposed), &norm)?;
-                (weight, bias) = (folded, Some(shift));
-                options.activation = if relu { Activation::Relu } else { Activation::None };
-                None
-            }
-        };
-        let conv = if transposed {
-            Conv2d::transposed(&weight, bias.as_ref(), options, 1)?
-        } else {
-            Conv2d::new(&weight, bias.as_ref(), options)?
-        };
-        Ok(Layer { conv, norm, relu })
-    }
-
-    /// Every second pixel of a picture blurred by 1, 2, 1.
-    fn blur(&self, channels: usize) -> Result<Conv2d> {
-        let kernel: Vec<f32> = [1.0, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0].map(|v: f32| v / 16.0).to_vec();
-        let weight = Tensor::from_vec(kernel, (1, 1, 3, 3), self.vb.device())?.to_dtype(self.vb.dtype())?;
-        let weight = weight.repeat((channels, 1, 1, 1))?;
-        let options = Options { stride: 2, padding: 1, mode: Padding::Reflect, groups: channels, ..Options::default() };
-        Conv2d::new(&weight, None, options)
-    }
+/// Every second pixel of a picture blurred by 1, 2, 1.
+fn blur(channels: usize, vb: &VarBuilder<'_>) -> Result<Conv2d> {
+    let kernel: Vec<f32> = [1.0, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0].map(|v: f32| v / 16.0).to_vec();
+    let weight = Tensor::from_vec(kernel, (1, 1, 3, 3), vb.device())?.to_dtype(vb.dtype())?;
+    let weight = weight.repeat((channels, 1, 1, 1))?;
+    let options = Options { stride: 2, padding: 1, mode: Padding::Reflect, groups: channels, ..Options::default() };
+    Conv2d::new(&weight, None, options)
 }
 
 impl ResnetGenerator {
@@ -236,25 +155,27 @@ impl ResnetGenerator {
         let [ins, outs] = cfg.channels;
         let [a, b, c] = [cfg.width, 2 * cfg.width, 4 * cfg.width];
         let places = cfg.places();
-        let build = Builder { config: cfg, vb: vb.clone() };
+        let build = Builder { normalisation: cfg.normalisation, bias: cfg.bias, vb: vb.clone() };
         let reflect = |padding: usize| Options { padding, mode: Padding::Reflect, ..Options::default() };
         let zero = |stride: usize| Options { stride, padding: 1, ..Options::default() };
         let plain = |at: usize, shape: [usize; 3], options: Options, transposed: bool| {
-            build.layer(&format!("model.{at}"), &format!("model.{}", at + 1), shape, options, transposed, true)
+            // A transposed convolution of size 3 cuts one pixel off and adds one, to double exactly.
+            let names = [at, at + 1].map(|at| format!("model.{at}"));
+            build.layer([&names[0], &names[1]], shape, options, transposed.then_some(1), true)
         };
         let first = plain(1, [a, ins, 7], reflect(3), false)?;
         let [blurred, smooth] = cfg.antialias;
         let mut down = Vec::new();
         for (at, [outs, ins]) in places.down.into_iter().zip([[b, a], [c, b]]) {
             let layer = plain(at, [outs, ins, 3], zero(if blurred { 1 } else { 2 }), false)?;
-            let blur = if blurred { Some(build.blur(outs)?) } else { None };
+            let blur = if blurred { Some(blur(outs, &vb)?) } else { None };
             down.push(Down { layer, blur });
         }
         let second = if cfg.dropout { 6 } else { 5 };
         let block = |i: usize| -> Result<[Layer; 2]> {
             let layer = |at: usize, relu: bool| {
                 let name = |at: usize| format!("model.{}.conv_block.{at}", places.blocks + i);
-                build.layer(&name(at), &name(at + 1), [c, c, 3], reflect(1), false, relu)
+                build.layer([&name(at), &name(at + 1)], [c, c, 3], reflect(1), None, relu)
             };
             Ok([layer(1, true)?, layer(second, false)?])
         };

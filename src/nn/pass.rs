@@ -246,6 +246,15 @@ impl<'a> Pass<'a> {
         self.each(x, hard_sigmoid, candle_nn::ops::hard_sigmoid)
     }
 
+    /// Every value below 0 times `slope`, in place: a ReLU with a slope of 0.
+    ///
+    /// # Errors
+    /// [`Error::Candle`].
+    pub fn leaky_relu(&self, x: Features, slope: f32) -> Result<Features> {
+        let candle = |t: &Tensor| candle_nn::ops::leaky_relu(t, f64::from(slope));
+        self.each(x, |v| if v < 0.0 { v * slope } else { v }, candle)
+    }
+
     /// Every value times its [`Pass::hard_sigmoid`], in place.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ use candle_nn::VarBuilder;
 use super::TaskError;
 use crate::models::{
     Backbone, DeepLabV3, DeepLabV3MobileNetV2, DeepLabV3Plus, Fcn, Fcn8s, LrAspp, MobileNetV2, ResNet, ResnetGenerator,
-    Segmenter, TransformerNet, Unet, UnetEfficientNetLite, Vgg16, cyclegan, mobilenet_v2, resnet, transformer_net, vgg,
+    Segmenter, TransformerNet, Unet, UnetEfficientNetLite, UnetGenerator, Vgg16, cyclegan, mobilenet_v2, pix2pix,
+    resnet, transformer_net, vgg,
 };
 use crate::nn::{self, Pass, Pool, Precision, Statistics, Watch};
 use crate::zoo;
@@ -20,9 +21,10 @@ type Tensors = HashMap<String, Tensor>;
 type Run = fn(Tensors, &Tensor, &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>>;
 
 /// Each architecture and how it runs; a new one is one entry.
-const RUNS: [(&str, Run); 16] = [
+const RUNS: [(&str, Run); 17] = [
     ("transformer-net", transformer_net),
     ("cyclegan-resnet", cyclegan),
+    ("pix2pix-unet", pix2pix),
     ("fcn-resnet50", segmenter::<Fcn>),
     ("fcn-resnet101", segmenter::<Fcn>),
     ("deeplabv3-resnet50", segmenter::<DeepLabV3>),
@@ -97,6 +99,18 @@ fn cyclegan(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(
     let mut outputs = vec![("output", run(config.clone())?)];
     if config.normalisation == cyclegan::Normalisation::Batch {
         let own = cyclegan::Config { normalisation: cyclegan::Normalisation::InstanceAffine, ..config };
+        outputs.push(("output_batchstats", run(own)?));
+    }
+    Ok(outputs)
+}
+
+fn pix2pix(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+    let config = pix2pix::Config::from_tensors(&tensors)?;
+    let vb = builder(tensors);
+    let run = |config| UnetGenerator::new(config, vb.clone())?.forward(x, Statistics::Compute, watch);
+    let mut outputs = vec![("output", run(config.clone())?)];
+    if config.normalisation == cyclegan::Normalisation::Batch {
+        let own = pix2pix::Config { normalisation: cyclegan::Normalisation::InstanceAffine, ..config };
         outputs.push(("output_batchstats", run(own)?));
     }
     Ok(outputs)

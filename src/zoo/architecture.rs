@@ -32,7 +32,7 @@ fn make<N: Segmenter + 'static>(tensors: Tensors) -> nn::Result<Box<dyn Segmente
 }
 
 /// Where one has all that another has, it comes after that.
-const ARCHITECTURES: [Architecture; 17] = [
+const ARCHITECTURES: [Architecture; 18] = [
     architecture(
         "fcn-resnet50",
         &["backbone.conv1.weight", "backbone.layer3.0.conv3.weight", "classifier.0.weight", "classifier.4.weight"],
@@ -141,6 +141,11 @@ const ARCHITECTURES: [Architecture; 17] = [
     ),
     architecture("transformer-net", &["conv1.conv2d.weight", "in1.weight", "deconv3.conv2d.weight"], None),
     architecture("cyclegan-resnet", &["model.1.weight", "model.4.weight"], None),
+    architecture(
+        "pix2pix-unet",
+        &["model.model.0.weight", "model.model.1.model.1.weight", "model.model.3.weight"],
+        None,
+    ),
     architecture("resnet101", &["conv1.weight", "layer1.0.conv3.weight", "layer4.0.conv3.weight"], None),
     architecture("mobilenet-v2", &["features.0.0.weight", "features.18.0.weight", "features.1.conv.0.0.weight"], None),
     architecture(

@@ -14,7 +14,7 @@ use super::{noise, relative};
 type Tensors = HashMap<String, Tensor>;
 
 /// The folder of reference outputs, where this machine has it.
-fn oracles() -> Option<PathBuf> {
+pub fn oracles() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join("oracles");
     if folder.is_dir() {

@@ -5,6 +5,7 @@
 mod common;
 mod cyclegan;
 mod features;
+mod pix2pix;
 mod transposed;
 
 use common::{noise, relative};
