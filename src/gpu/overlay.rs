@@ -7,8 +7,7 @@ use super::labels::clearance;
 use super::palette::ClassColours;
 use crate::imaging::{ImagingError, Picture, export_mixed, faded};
 
-/// The label of a pixel that belongs to no class.
-pub const NO_LABEL: u8 = 255;
+pub use crate::tasks::segment::NO_LABEL;
 
 /// Width of a line along a class's border, in physical px; it lies inside the class.
 pub const LINE: f32 = 2.0;

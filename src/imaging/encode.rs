@@ -148,6 +148,21 @@ pub fn encode(picture: &Picture, format: Format) -> Result<Vec<u8>, ImagingError
     Ok(out)
 }
 
+/// Encodes `values`, one for each pixel of a picture `width` across, as a grey 8-bit PNG that holds them exactly: what label
+/// maps are kept in.
+///
+/// # Errors
+/// [`ImagingError::BadShape`] if they do not fill whole rows, [`ImagingError::Encode`] with the encoder's reason.
+pub fn encode_labels(width: u32, height: u32, values: &[u8]) -> Result<Vec<u8>, ImagingError> {
+    super::picture::check_shape(width, height, 1, values.len())?;
+    let mut out = Vec::new();
+    // Labels are flat, which no filter makes flatter.
+    PngEncoder::new_with_quality(&mut out, CompressionType::Fast, FilterType::NoFilter)
+        .write_image(values, width, height, ExtendedColorType::L8)
+        .map_err(|e| refused(Format::Png, e))?;
+    Ok(out)
+}
+
 /// Writes 3 or 4 interleaved channels.
 fn write<T: Sample + bytemuck::NoUninit>(
     mut encoder: impl ImageEncoder,

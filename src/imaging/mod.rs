@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use colour::Profile;
 pub use decode::{Limits, decode, decode_with, open};
-pub use encode::{Format, Loss, encode};
+pub use encode::{Format, Loss, encode, encode_labels};
 pub use mix::{export_mixed, faded, picture_from_planar_rgb};
 pub use picture::{Picture, Samples};
 pub use save::save_bytes;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod forward;
+pub mod segment;
 pub mod style;
 mod tiles;
 

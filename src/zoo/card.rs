@@ -31,6 +31,16 @@ pub struct Card {
     /// Its styles, for [`Task::Style`], in the order of the rows of its norms (the identity, last, is not one of them).
     #[serde(default)]
     pub styles: Vec<StyleCard>,
+    /// Its classes, for [`Task::Segment`], in the order of their labels.
+    #[serde(default)]
+    pub classes: Vec<String>,
+    /// For [`Task::Segment`] the ids under which the network's coarser forms run, from the coarsest: FCN-32s and FCN-16s of
+    /// an FCN-8s.
+    #[serde(default)]
+    pub forms: Vec<String>,
+    /// For [`Task::Segment`] the longer side, in pixels, of a 4:3 picture of the size it works best at.
+    #[serde(default)]
+    pub longer_side: Option<u32>,
 }
 
 /// The tasks that models are made for.
@@ -40,6 +50,8 @@ pub struct Card {
 pub enum Task {
     /// Style transfer.
     Style,
+    /// Semantic segmentation.
+    Segment,
 }
 
 /// How a model was trained.

@@ -86,7 +86,7 @@ impl Container {
     }
 }
 
-fn from_safetensors(bytes: &[u8]) -> Reason<HashMap<String, Tensor>> {
+pub(super) fn from_safetensors(bytes: &[u8]) -> Reason<HashMap<String, Tensor>> {
     let file =
         SafeTensors::deserialize(bytes).map_err(|e| format!("its safetensors header is damaged or cut short: {e}"))?;
     let tensor = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {

@@ -10,12 +10,15 @@ mod pickle;
 mod state_dict;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 pub use architecture::{recognise, segmenter};
 pub use card::{Card, LossRow, StyleCard, Task, Training};
 pub use checkpoint::read_tensors;
+
+use candle_core::Tensor;
 
 use crate::nn;
 
@@ -107,7 +110,8 @@ macro_rules! shipped {
 }
 
 /// A new model is one folder and one entry here.
-const SHIPPED: &[Shipped] = shipped!["style-painters"];
+const SHIPPED: &[Shipped] =
+    shipped!["style-painters"];
 
 /// The cards of all models at hand, in the order they are shown.
 pub fn models() -> &'static [Card] {
@@ -129,6 +133,11 @@ pub fn card(id: &str) -> Option<&'static Card> {
     models().iter().find(|c| c.id == id)
 }
 
+/// The cards of the models for one task, in the order they are shown.
+pub fn models_for(task: Task) -> impl Iterator<Item = &'static Card> {
+    models().iter().filter(move |card| card.task == task)
+}
+
 /// The card of one model as it was written (TOML).
 pub fn card_text(id: &str) -> Option<&'static str> {
     SHIPPED.iter().find(|s| s.id == id).map(|s| s.card)
@@ -143,6 +152,14 @@ pub fn weights(id: &str) -> Result<Cow<'static, [u8]>, ZooError> {
     let shipped = SHIPPED.iter().find(|s| s.id == id);
     let shipped = shipped.ok_or_else(|| ZooError::UnknownModel { id: id.to_owned(), known: known() })?;
     weights_of(shipped)
+}
+
+/// The weights of one model as tensors by name, on the processor, in the types they are stored in.
+///
+/// # Errors
+/// As [`weights`]; [`ZooError::Damaged`] when they are no safetensors.
+pub fn tensors(id: &str) -> Result<HashMap<String, Tensor>, ZooError> {
+    checkpoint::from_safetensors(&weights(id)?).map_err(|reason| ZooError::Damaged { name: id.to_owned(), reason })
 }
 
 #[cfg(not(debug_assertions))]

@@ -1,0 +1,423 @@
+//! Semantic segmentation: what each pixel of a picture shows, by one of several networks.
+
+mod areas;
+mod scores;
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::TaskError;
+use crate::imaging::{Picture, Samples};
+use crate::models::{Normalisation, Segmenter};
+use crate::nn::{self, Crf, Error, Pass, Pool, Precision, Watch};
+use crate::zoo::{self, Card};
+
+pub use areas::Area;
+pub use scores::{MAX_CLASSES, NO_LABEL, Scores};
+
+/// The classes of Pascal VOC (Everingham et al. 2010), as torchvision and TensorFlow DeepLab number them.
+pub const VOC: [&str; 21] = [
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "dining table",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "potted plant",
+    "sheep",
+    "sofa",
+    "train",
+    "tv monitor",
+];
+
+/// The classes of CamVid (Brostow et al. 2009) in the order of SegNet's split.
+pub const CAMVID: [&str; 11] =
+    ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"];
+
+/// A network never sees a picture enlarged more than this.
+const MOST_ENLARGED: f64 = 4.0;
+
+/// The most pixels that a network sees, whatever it is asked for: some gigabytes of memory.
+const MOST_PIXELS: f64 = 8e6;
+
+/// What a person chose, but for the model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Params {
+    /// The network sees as many pixels as a 4:3 picture of this longer side has; `None` is what it was trained on.
+    /// Larger finds smaller things, and takes large ones to pieces.
+    pub longer_side: Option<u32>,
+    /// Labels follow the picture's edges.
+    pub refine: Option<Refine>,
+    /// How exactly the network computes.
+    pub precision: Precision,
+}
+
+/// How labels are refined: [`Crf`] as a person sets it. Values out of range count as the nearest in it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Refine {
+    /// Rounds of mean-field inference, of [`Refine::ITERATIONS`].
+    pub iterations: usize,
+    /// How far pixels of like colour agree, in hundredths of the picture's longer side, of [`Refine::REACH`].
+    pub reach: f32,
+    /// How like they are, in steps of 0..=255, of [`Refine::COLOUR`].
+    pub colour: f32,
+    /// How far any two pixels agree, in pixels of what the network sees, of [`Refine::SMOOTHNESS`].
+    pub smoothness: f32,
+}
+
+impl Default for Refine {
+    fn default() -> Refine {
+        Refine { iterations: 5, reach: 10.0, colour: 8.0, smoothness: 3.0 }
+    }
+}
+
+impl Refine {
+    /// The range of [`Refine::iterations`].
+    pub const ITERATIONS: RangeInclusive<usize> = 1..=20;
+    /// The range of [`Refine::reach`].
+    pub const REACH: RangeInclusive<f32> = 0.5..=40.0;
+    /// The range of [`Refine::colour`].
+    pub const COLOUR: RangeInclusive<f32> = 1.0..=60.0;
+    /// The range of [`Refine::smoothness`].
+    pub const SMOOTHNESS: RangeInclusive<f32> = 0.5..=10.0;
+
+    /// With every value in its range; what is no number becomes the default.
+    pub fn clamped(self) -> Refine {
+        let clamp = |v: f32, range: RangeInclusive<f32>, or: f32| {
+            if v.is_finite() { v.clamp(*range.start(), *range.end()) } else { or }
+        };
+        let d = Refine::default();
+        Refine {
+            iterations: self.iterations.clamp(*Self::ITERATIONS.start(), *Self::ITERATIONS.end()),
+            reach: clamp(self.reach, Self::REACH, d.reach),
+            colour: clamp(self.colour, Self::COLOUR, d.colour),
+            smoothness: clamp(self.smoothness, Self::SMOOTHNESS, d.smoothness),
+        }
+    }
+
+    /// For a picture of this longer side.
+    fn crf(self, longer_side: usize) -> Crf {
+        let Refine { iterations, reach, colour, smoothness } = self.clamped();
+        Crf {
+            iterations,
+            smoothness_reach: smoothness,
+            appearance_reach: (reach / 100.0 * longer_side as f32).max(1.0),
+            appearance_colour: colour,
+            ..Crf::default()
+        }
+    }
+}
+
+/// A picture taken apart.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The id (or the file's name) of the model.
+    pub model: String,
+    /// Width and height of the picture, pixels.
+    pub size: [u32; 2],
+    /// The class of each pixel, from the top, `width * height` of them.
+    pub labels: Vec<u8>,
+    /// Why: what the network (and the refinement) said.
+    pub scores: Scores,
+    /// The classes that are there, the largest first.
+    pub areas: Vec<Area>,
+    /// Time in the network and the refinement.
+    pub seconds: f64,
+}
+
+/// What was found, in names and numbers: what is written as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// As [`Outcome::model`].
+    pub model: String,
+    /// Of the picture, in pixels.
+    pub width: u32,
+    /// Of the picture, in pixels.
+    pub height: u32,
+    /// The largest first.
+    pub classes: Vec<ClassFound>,
+    /// As [`Outcome::seconds`].
+    pub seconds: f64,
+}
+
+/// A class that is in a picture.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassFound {
+    /// Its label.
+    pub id: u8,
+    /// What it is called.
+    pub name: String,
+    /// How many pixels are of it.
+    pub pixels: u64,
+    /// Those over all the picture's, 0..=1.
+    pub share: f64,
+}
+
+impl Summary {
+    /// Of an outcome; `classes` are the model's.
+    pub fn new(outcome: &Outcome, classes: &[String]) -> Summary {
+        let found = |a: &Area| {
+            let name = classes.get(usize::from(a.class)).cloned().unwrap_or_default();
+            ClassFound { id: a.class, name, pixels: a.pixels, share: a.share }
+        };
+        let [width, height] = outcome.size;
+        let classes = outcome.areas.iter().map(found).collect();
+        Summary { model: outcome.model.clone(), width, height, classes, seconds: outcome.seconds }
+    }
+}
+
+/// A model that ships with the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// What it is asked for by.
+    pub id: &'static str,
+    /// The card of the network.
+    pub card: &'static Card,
+    /// Which of the network's forms it is; `None` is the finest.
+    form: Option<usize>,
+}
+
+/// The models that ship with the program, in the order they are shown; the first is what a person begins with.
+pub fn models() -> Vec<Choice> {
+    let forms = |card: &'static Card| {
+        // From the finest to the coarsest.
+        let coarser = card.forms.iter().enumerate().rev().map(|(i, id)| (id, Some(i)));
+        [(&card.id, None)].into_iter().chain(coarser).map(move |(id, form)| Choice { id, card, form })
+    };
+    zoo::models_for(zoo::Task::Segment).flat_map(forms).collect()
+}
+
+/// A segmentation network, loaded. Shared between threads freely; each run has its own memory.
+#[derive(Debug)]
+pub struct SegmentationModel {
+    id: String,
+    network: Box<dyn Segmenter>,
+    classes: Vec<String>,
+    longer_side: u32,
+    /// Which of the network's forms is asked; `None` is the finest.
+    form: Option<usize>,
+}
+
+/// The longer side of a 4:3 picture at which a network works whose card does not say: torchvision resizes the shorter one
+/// to 520 for its own.
+const USUAL_SIDE: u32 = 693;
+
+impl SegmentationModel {
+    /// Loads the model of this id, or the checkpoint at this path.
+    ///
+    /// # Errors
+    /// As [`SegmentationModel::load`] and [`SegmentationModel::from_file`].
+    pub fn named(model: &str) -> Result<SegmentationModel, TaskError> {
+        match models().iter().any(|choice| choice.id == model) {
+            true => SegmentationModel::load(model),
+            false => SegmentationModel::from_file(Path::new(model)),
+        }
+    }
+
+    /// Loads a model that ships with the program, by its id.
+    ///
+    /// # Errors
+    /// [`TaskError::Zoo`] for an unknown id, or weights that are missing or damaged.
+    pub fn load(id: &str) -> Result<SegmentationModel, TaskError> {
+        let all = models();
+        let found = all.iter().find(|choice| choice.id == id);
+        let Choice { card, form, .. } = *found.ok_or_else(|| zoo::ZooError::UnknownModel {
+            id: id.to_owned(),
+            known: all.iter().map(|choice| choice.id).collect::<Vec<_>>().join(", "),
+        })?;
+        let (_, network) = zoo::segmenter(zoo::tensors(&card.id)?)?;
+        let damaged = |reason| TaskError::from(zoo::ZooError::Damaged { name: id.to_owned(), reason });
+        if card.classes.len() != network.classes() {
+            let (named, made) = (card.classes.len(), network.classes());
+            return Err(damaged(format!("its card names {named} classes, its weights have {made}")));
+        }
+        if card.forms.len() > network.forms().len().saturating_sub(1) {
+            return Err(damaged(format!("its card names {} forms, its network has none", card.forms.len())));
+        }
+        let longer_side = card.longer_side.unwrap_or(USUAL_SIDE);
+        Ok(SegmentationModel { id: id.to_owned(), network, classes: card.classes.clone(), longer_side, form })
+    }
+
+    /// Loads a checkpoint of a network that [`zoo::recognise`] knows: torchvision's, Pytorch-UNet's, or Lucida's own.
+    ///
+    /// # Errors
+    /// [`TaskError::Zoo`] for a file that is no checkpoint or of another network, naming the first tensor that is
+    /// missing; [`TaskError::Network`] for one of more classes than labels can tell apart, or of pictures that are
+    /// neither grey nor RGB.
+    pub fn from_file(path: &Path) -> Result<SegmentationModel, TaskError> {
+        let (_, network) = zoo::segmenter(zoo::read_tensors(path)?)?;
+        let (classes, channels) = (network.classes(), network.channels());
+        if classes == 0 || classes > MAX_CLASSES {
+            return Err(
+                Error::Shape(format!("it tells {classes} classes apart; 1 to {MAX_CLASSES} can be shown")).into()
+            );
+        }
+        if channels != 1 && channels != 3 {
+            return Err(
+                Error::Shape(format!("its pictures have {channels} channels; there are grey ones and RGB")).into()
+            );
+        }
+        let id = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Ok(SegmentationModel { id, network, classes: class_names(classes), longer_side: USUAL_SIDE, form: None })
+    }
+
+    /// The model's id, or its file's name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What its classes are called, in the order of their labels.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The longer side, in pixels, of a 4:3 picture of the size the network works at unless [`Params`] say otherwise.
+    pub fn longer_side(&self) -> u32 {
+        self.longer_side
+    }
+
+    /// Gives each pixel of `picture` a class; fully transparent ones get [`NO_LABEL`]. The network sees the picture scaled to its own size, and its scores are
+    /// interpolated, so borders are smooth at any size, and 12 megapixels cost little more than one.
+    ///
+    /// # Errors
+    /// [`TaskError::Cancelled`] within 0.3 s of being cancelled, [`TaskError::NotFinite`] for scores that are no numbers,
+    /// [`TaskError::Network`] for what fails below.
+    pub fn run(&self, picture: &Picture, params: &Params, watch: &Watch<'_>) -> Result<Outcome, TaskError> {
+        let began = Instant::now();
+        let watch = &watch.part(0.0, 1.0).with_precision(params.precision);
+        watch.step(0.0)?;
+        let [width, height] = self.working_size(picture.size(), params.longer_side.unwrap_or(self.longer_side));
+        let seen = picture.resized_to(width as u32, height as u32);
+        let network_share = if params.refine.is_some() { 0.4 } else { 0.95 };
+        let mut scores = self.scores(&seen, &watch.part(0.0, network_share))?;
+        if !scores.is_finite() {
+            return Err(TaskError::NotFinite);
+        }
+        if let Some(refine) = params.refine {
+            scores = refined(&scores, &seen, &refine, &watch.part(network_share, 0.95))?;
+        }
+        let size = picture.size();
+        let mut labels = scores.labels(size.map(|side| side as usize), watch.token())?;
+        hide_transparent(picture, &mut labels);
+        let areas = areas::areas(&labels, size[0] as usize);
+        watch.step(1.0)?;
+        Ok(Outcome { model: self.id.clone(), size, labels, scores, areas, seconds: began.elapsed().as_secs_f64() })
+    }
+
+    /// The width and height at which the network sees a picture.
+    fn working_size(&self, size: [u32; 2], longer_side: u32) -> [usize; 2] {
+        let [width, height] = size.map(f64::from);
+        let wanted = (f64::from(longer_side).powi(2) * 0.75).clamp(1.0, MOST_PIXELS);
+        let scale = (wanted / (width * height)).sqrt().min(MOST_ENLARGED);
+        let least = self.network.smallest().max(1);
+        [width, height].map(|side| ((side * scale).round() as usize).max(least))
+    }
+
+    fn scores(&self, seen: &Picture, watch: &Watch<'_>) -> Result<Scores, TaskError> {
+        let [width, height] = seen.size().map(|side| side as usize);
+        let shape = [1, self.network.channels(), height, width];
+        let x = Tensor::from_vec(self.prepared(seen), &shape, &Device::Cpu)?;
+        let mut pass = Pass::new(&Pool::default(), watch, self.network.flops(shape)?);
+        let x = pass.enter(&x)?;
+        let logits = match self.form {
+            None => self.network.logits(x, &mut pass)?,
+            Some(form) => self.network.all_logits(x, &mut pass)?.swap_remove(form),
+        };
+        let logits = logits.into_tensor()?.squeeze(0)?;
+        let (classes, rows, columns) = logits.dims3()?;
+        let mut values = logits.flatten_all()?.to_vec1::<f32>()?;
+        if classes == 1 {
+            // One logit tells a thing from the background, whose own is 0.
+            values.splice(0..0, std::iter::repeat_n(0.0, rows * columns));
+        }
+        Ok(Scores::new(values, [classes.max(2), rows, columns], self.network.align_corners())?)
+    }
+
+    /// `[channels, height, width]`, normalised as the network was trained.
+    fn prepared(&self, seen: &Picture) -> Vec<f32> {
+        let mut planes = seen.to_planar_rgb();
+        let plane = seen.pixels() as usize;
+        if self.network.channels() == 1 {
+            // ITU-R BT.601, as PIL's conversion to grey.
+            let grey = |i: usize| 0.299 * planes[i] + 0.587 * planes[plane + i] + 0.114 * planes[2 * plane + i];
+            planes = (0..plane).map(grey).collect();
+        }
+        let Normalisation { mean, deviation } = self.network.normalisation();
+        for (plane, (mean, deviation)) in planes.chunks_mut(plane).zip(mean.iter().zip(deviation)) {
+            plane.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
+        }
+        planes
+    }
+}
+
+/// What nobody can see shows nothing.
+fn hide_transparent(picture: &Picture, labels: &mut [u8]) {
+    if !picture.has_alpha() {
+        return;
+    }
+    match picture.samples() {
+        Samples::Eight(v) => hide(labels, v),
+        Samples::Sixteen(v) => hide(labels, v),
+    }
+    fn hide<T: Copy + Into<u32>>(labels: &mut [u8], rgba: &[T]) {
+        for (label, pixel) in labels.iter_mut().zip(rgba.chunks_exact(4)) {
+            if pixel[3].into() == 0 {
+                *label = NO_LABEL;
+            }
+        }
+    }
+}
+
+/// How likely a class must at most be anywhere for the refinement to leave it out, which makes that so much faster. With
+/// many classes it is half of what each has of an undecided network, so that what is likeliest somewhere always stays.
+const ABSENT: f32 = 0.02;
+
+/// Scores at the size of `seen` that follow its edges.
+fn refined(scores: &Scores, seen: &Picture, refine: &Refine, watch: &Watch<'_>) -> nn::Result<Scores> {
+    let size = seen.size().map(|side| side as usize);
+    let (classes, plane) = (scores.classes(), size[0] * size[1]);
+    let absent = ABSENT.min(0.5 / classes as f32);
+    let peaks = scores.peaks(watch.token())?;
+    let present: Vec<usize> = (0..classes).filter(|class| peaks[*class] > absent).collect();
+    let logits = scores.resized(size);
+    let kept: Vec<f32> = present.iter().flat_map(|class| &logits[class * plane..][..plane]).copied().collect();
+    let rgb: Vec<u8> = seen.to_srgba8().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+    let crf = refine.crf(size[0].max(size[1]));
+    let probabilities = crf.refine(&kept, &rgb, [present.len(), size[1], size[0]], watch)?;
+    // Back to logits; what was left out is as good as impossible.
+    const LEAST: f32 = 1e-9;
+    let mut out = vec![LEAST.ln(); classes * plane];
+    for (probabilities, class) in probabilities.chunks_exact(plane).zip(present) {
+        for (out, p) in out[class * plane..].iter_mut().zip(probabilities) {
+            *out = p.max(LEAST).ln();
+        }
+    }
+    Scores::new(out, [classes, size[1], size[0]], false)
+}
+
+/// Names for the classes of a checkpoint that names none: those of the data such networks are trained on.
+fn class_names(count: usize) -> Vec<String> {
+    let numbered = |i| format!("class {i}");
+    match count {
+        21 => VOC.map(str::to_owned).into(),
+        11 => CAMVID.map(str::to_owned).into(),
+        1 | 2 => ["background", "foreground"].map(str::to_owned).into(),
+        count => (0..count).map(numbered).collect(),
+    }
+}
