@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
 use super::{Failure, console};
 use crate::imaging::{self, Format, Loss, Picture};
@@ -111,12 +111,28 @@ pub(super) struct Plan {
 }
 
 /// How to write.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Writing {
-    pub(super) format: Option<FormatName>,
-    /// 1..=100, for JPEG.
+    /// JPEG quality
+    #[arg(long, value_name = "1..100", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(super) quality: Option<u8>,
+
+    /// Format for standard output and folders
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(super) format: Option<FormatName>,
+
+    /// Replace files that exist
+    #[arg(long)]
     pub(super) force: bool,
+}
+
+/// Refuses to mix a picture and a report on standard output.
+pub(super) fn one_use_of_stdout(output: &Path, json: bool) -> Result<(), Failure> {
+    if json && output.as_os_str() == "-" {
+        let why = "--json and -o - would both write to standard output; give a file to -o";
+        return Err(Failure::Arguments(why.into()));
+    }
+    Ok(())
 }
 
 /// Decides which input becomes which output.

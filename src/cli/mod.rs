@@ -4,12 +4,14 @@
 //! is done, 1 when the work failed, 2 when the arguments are wrong, 130 when interrupted. No output file is ever left
 //! half-written, and none is replaced without `--force`.
 
+mod batch;
 mod bench;
 mod console;
 mod files;
 mod forward;
 mod models;
 mod progress;
+mod segment;
 mod sheet;
 mod sheet_label;
 mod style;
@@ -51,6 +53,8 @@ pub struct Arguments {
 pub enum Command {
     /// Paint a picture in the manner of a painting
     Style(style::Arguments),
+    /// Tell what each pixel of a picture shows
+    Segment(segment::Arguments),
     /// List the models, or show the card of one
     Models(models::Arguments),
     /// Time one forward pass of a network
@@ -145,6 +149,7 @@ pub fn run(command: Command) -> ExitCode {
     let session = Session::start();
     let done = match command {
         Command::Style(arguments) => style::run(&arguments, &session),
+        Command::Segment(arguments) => segment::run(&arguments, &session),
         Command::Models(arguments) => models::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Forward(arguments) => forward::run(&arguments, &session),

@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::batch::Batch;
 use super::console::{self, Session};
-use super::files::{self, FormatName, Job, Target, Writing};
-use super::progress::Progress;
+use super::files::{self, Job, Writing};
 use super::{Arithmetic, Failure, sheet};
 use crate::gpu::{self, Blend};
-use crate::imaging::{self, Picture};
-use crate::nn::Watch;
 use crate::tasks::{IDENTITY, Params, Stylizer};
 
 /// The pictures, the styles, and how to write the result.
@@ -59,17 +57,8 @@ pub struct Arguments {
     #[command(flatten)]
     arithmetic: Arithmetic,
 
-    /// JPEG quality
-    #[arg(long, value_name = "1..100", value_parser = clap::value_parser!(u8).range(1..=100))]
-    quality: Option<u8>,
-
-    /// Format for standard output and folders
-    #[arg(long, value_name = "FORMAT", value_enum)]
-    format: Option<FormatName>,
-
-    /// Replace files that exist
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    writing: Writing,
 
     /// Print what was done as one JSON object on standard output
     #[arg(long)]
@@ -95,28 +84,6 @@ struct Done {
     seconds: f64,
 }
 
-/// One picture of several.
-#[derive(Debug, Serialize)]
-struct DoneFile {
-    file: String,
-    output: String,
-    #[serde(flatten)]
-    done: Done,
-}
-
-#[derive(Debug, Serialize)]
-struct FailedFile {
-    file: String,
-    error: String,
-}
-
-/// What became of several pictures.
-#[derive(Debug, Default, Serialize)]
-struct Report {
-    results: Vec<DoneFile>,
-    failed: Vec<FailedFile>,
-}
-
 /// Runs `lucida style`.
 pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
     let stylizer = Stylizer::load()?;
@@ -128,26 +95,10 @@ pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failur
     let Some(output) = &arguments.output else {
         return Err(Failure::Arguments("-o tells where the result goes".into()));
     };
-    if arguments.json && output.as_os_str() == "-" {
-        return Err(Failure::Arguments(
-            "--json and -o - would both write to standard output; give a file to -o".into(),
-        ));
-    }
-    let writing = Writing { format: arguments.format, quality: arguments.quality, force: arguments.force };
-    let plan = files::plan(&arguments.inputs, output, writing)?;
-    let work = Work { arguments, session, stylizer, params, progress: Progress::new(plan.jobs.len()) };
-    if plan.many {
-        return work.all(plan.refused, &plan.jobs);
-    }
-    for job in &plan.jobs {
-        let done = work.one(0, job);
-        work.progress.finish();
-        let done = done?;
-        if arguments.json {
-            console::print_json(&done)?;
-        }
-    }
-    Ok(())
+    files::one_use_of_stdout(output, arguments.json)?;
+    let plan = files::plan(&arguments.inputs, output, arguments.writing)?;
+    let batch = Batch::new(session, &plan, arguments.json, arguments.writing.force);
+    batch.run(plan, |job| one(arguments, &stylizer, &params, &batch, job))
 }
 
 /// What the network is asked for; `known` are the ids it has beside the identity.
@@ -179,110 +130,30 @@ fn params(arguments: &Arguments, known: &[&str]) -> Result<Params, Failure> {
     })
 }
 
-/// Everything that stays the same from picture to picture.
-struct Work<'a> {
-    arguments: &'a Arguments,
-    session: &'a Session,
-    stylizer: Stylizer,
-    params: Params,
-    progress: Progress,
-}
-
-impl Work<'_> {
-    /// Several pictures: one that fails is told, and the rest go on.
-    fn all(&self, refused: Vec<(String, Failure)>, jobs: &[Job]) -> Result<(), Failure> {
-        let mut report = Report::default();
-        let fail = |report: &mut Report, file: String, failure: Failure| {
-            self.progress.say(&failure);
-            report.failed.push(FailedFile { file, error: failure.to_string() });
-        };
-        for (file, failure) in refused {
-            fail(&mut report, file, failure);
-        }
-        let mut interrupted = false;
-        for (index, job) in jobs.iter().enumerate() {
-            match self.one(index, job) {
-                Ok(done) => report.results.push(DoneFile {
-                    file: job.source.path(),
-                    output: match &job.target {
-                        Target::Stdout => "-".to_owned(),
-                        Target::File(path) => path.display().to_string(),
-                    },
-                    done,
-                }),
-                Err(Failure::Interrupted) => {
-                    interrupted = true;
-                    break;
-                }
-                Err(failure) => fail(&mut report, job.source.path(), failure),
-            }
-        }
-        self.progress.finish();
-        if self.arguments.json {
-            console::print_json(&report)?;
-        }
-        match report.failed.len() {
-            _ if interrupted => Err(Failure::Interrupted),
-            0 => Ok(()),
-            failed => Err(Failure::Work(format!(
-                "{failed} of {} pictures failed; {} done",
-                failed + report.results.len(),
-                report.results.len()
-            ))),
-        }
+/// One picture, from its file to its result's file.
+fn one(
+    arguments: &Arguments,
+    stylizer: &Stylizer,
+    params: &Params,
+    batch: &Batch<'_>,
+    job: &Job,
+) -> Result<Done, Failure> {
+    let original = job.source.open()?;
+    // A sheet is a new picture, 8-bit and opaque.
+    if !arguments.sheet {
+        batch.warn_of_losses(&original, job)?;
     }
-
-    /// One picture, from its file to its result's file.
-    fn one(&self, index: usize, job: &Job) -> Result<Done, Failure> {
-        self.session.check()?;
-        self.progress.begin(index, &job.source.name());
-        let original = job.source.open()?;
-        self.session.check()?;
-        let lost = match self.arguments.sheet {
-            true => Vec::new(), // a sheet is a new picture, 8-bit and opaque
-            false => files::losses(&original, job.format)?,
-        };
-        if !lost.is_empty() {
-            self.progress.say(format_args!(
-                "warning: {}: {} cannot hold {}",
-                job.source.path(),
-                job.format.name(),
-                lost.join(" and ")
-            ));
+    let blend = Blend { strength: arguments.strength, keep_colours: arguments.keep_colours };
+    let (picture, model, seconds) = batch.watched(|watch| match arguments.sheet {
+        true => sheet::render(stylizer, &original, params, blend, watch),
+        false => {
+            let outcome = stylizer.run(&original, params, watch)?;
+            let picture = gpu::composite::export(&original, &outcome.styled, blend);
+            Ok((picture.map_err(|e| Failure::Work(e.to_string()))?, outcome.model, outcome.seconds))
         }
-        let report = |share: f32| self.progress.at(share);
-        let watch = Watch::new(self.session.token(), &report);
-        let (picture, model, seconds) = match self.arguments.sheet {
-            true => sheet::render(&self.stylizer, &original, &self.params, self.blend(), &watch)?,
-            false => self.style(&original, &watch)?,
-        };
-        let bytes = imaging::encode(&picture, job.format).map_err(|e| Failure::with(job.source.path(), e))?;
-        self.session.check()?;
-        match &job.target {
-            Target::Stdout => console::print_bytes(&bytes)?,
-            Target::File(path) => {
-                self.session.save(path, &bytes, self.arguments.force)?;
-                self.progress.whisper(format_args!(
-                    "{} ({} x {}, {seconds:.1} s)",
-                    path.display(),
-                    picture.width(),
-                    picture.height()
-                ));
-            }
-        }
-        Ok(Done { model, width: picture.width(), height: picture.height(), seconds })
-    }
-
-    fn style(&self, original: &Picture, watch: &Watch) -> Result<(Picture, String, f64), Failure> {
-        let outcome = self.stylizer.run(original, &self.params, watch)?;
-        let picture = gpu::composite::export(original, &outcome.styled, self.blend())
-            .map_err(|e| Failure::Work(e.to_string()))?;
-        Ok((picture, outcome.model, outcome.seconds))
-    }
-
-    fn blend(&self) -> Blend {
-        Blend { strength: self.arguments.strength, keep_colours: self.arguments.keep_colours }
-    }
+    })?;
+    batch.write(job, &picture, seconds)?;
+    Ok(Done { model, width: picture.width(), height: picture.height(), seconds })
 }
 
 fn strength(text: &str) -> Result<f32, String> {

@@ -31,6 +31,17 @@ impl Colormap {
     /// All of them, in the order of a menu.
     pub const ALL: [Self; 5] = [Self::Viridis, Self::Magma, Self::Cividis, Self::Turbo, Self::Grey];
 
+    /// Its name as people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viridis => "Viridis",
+            Self::Magma => "Magma",
+            Self::Cividis => "Cividis",
+            Self::Turbo => "Turbo",
+            Self::Grey => "Grey",
+        }
+    }
+
     /// The colour, sRGB-encoded 0..=1, of `t` in 0..=1; beyond, and for NaN, the nearest end (NaN as 0).
     pub fn colour(self, t: f32) -> [f32; 3] {
         let palette = self.palette();

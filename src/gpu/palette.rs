@@ -30,6 +30,20 @@ impl ClassColours {
         Self(Arc::new(all))
     }
 
+    /// Colours for the classes of a model, told by how many there are: Pascal VOC's 21, CamVid's 11, any others. All are
+    /// shown but one that is called "background", which is where nothing is.
+    pub fn of(classes: &[String]) -> Self {
+        let mut all = match classes.len() {
+            21 => Self::new(&voc()),
+            11 => Self::new(&camvid()),
+            n => Self::new(&categorical(n)),
+        };
+        if let Some(background) = classes.iter().position(|name| name == "background") {
+            all.show(background as u8, false);
+        }
+        all
+    }
+
     /// The class's sRGB-encoded colour, shown or not.
     pub fn colour(&self, class: u8) -> [u8; 3] {
         let [r, g, b, _] = self.0[usize::from(class)];

@@ -1,0 +1,232 @@
+//! `lucida segment`: what each pixel of a picture shows, laid over it, as labels, and in numbers.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::batch::Batch;
+use super::console::{self, Session};
+use super::files::{self, Job, Target, Writing};
+use super::{Arithmetic, Failure};
+use crate::gpu::{ClassColours, Overlay, OverlayMode, overlay};
+use crate::imaging::{self, Format};
+use crate::tasks::segment::{Params, Refine, SegmentationModel, Summary, models};
+
+/// The pictures, the model, and how the result is drawn.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    lucida segment photo.jpg -o overlay.png\n  \
+    lucida segment street.png -o overlay.png --model unet-camvid --mask labels.png --json\n  \
+    lucida segment photo.jpg -o cat.png --mode cut-out --refine crf\n  \
+    lucida segment photo.jpg -o overlay.png --model fcn_resnet50_coco.pth")]
+pub struct Arguments {
+    /// Pictures or folders of pictures; - is standard input
+    #[arg(value_name = "IN", required_unless_present = "list")]
+    inputs: Vec<PathBuf>,
+
+    /// Where the overlay goes: a file whose ending tells the format, a folder, or - for standard output (PNG)
+    #[arg(short, long, value_name = "OVERLAY", required_unless_present = "list")]
+    output: Option<PathBuf>,
+
+    /// A model of `lucida models`, or a checkpoint: torchvision's FCN, DeepLabV3 or LR-ASPP, a U-Net of Pytorch-UNet
+    /// [default: the first of --list]
+    #[arg(long, value_name = "ID|FILE")]
+    model: Option<PathBuf>,
+
+    /// How strongly the classes' colours cover the photo, or a cut-out hides the rest of it [default: 0.6; cut out: 1]
+    #[arg(long, value_name = "0..1", allow_negative_numbers = true, value_parser = opacity)]
+    opacity: Option<f32>,
+
+    /// How the classes are shown
+    #[arg(long, value_enum, default_value = "fill")]
+    mode: Mode,
+
+    /// Where the class of each pixel goes: a single-channel 8-bit PNG of indices (255 = no label) at the photo's size;
+    /// of several photos, the folder of those
+    #[arg(long, value_name = "LABELS.png")]
+    mask: Option<PathBuf>,
+
+    /// Let the labels follow the photo's edges (a dense CRF, Kraehenbuehl and Koltun 2011)
+    #[arg(long, value_name = "crf", value_enum)]
+    refine: Option<Refinement>,
+
+    /// The network sees as many pixels as a 4:3 photo of this longer side has: more finds smaller things
+    /// [default: what the model was made for]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=3000))]
+    size: Option<u32>,
+
+    #[command(flatten)]
+    arithmetic: Arithmetic,
+
+    #[command(flatten)]
+    writing: Writing,
+
+    /// Print what was found as one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+
+    /// List the models' ids, one a line
+    #[arg(long, exclusive = true)]
+    list: bool,
+}
+
+/// As [`OverlayMode`].
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Mode {
+    /// The classes' colours over the photo
+    Fill,
+    /// Lines around them
+    Outlines,
+    /// The photo where a class is (the background is none), nothing elsewhere
+    CutOut,
+}
+
+/// Ways to refine labels.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Refinement {
+    /// A dense conditional random field
+    Crf,
+}
+
+/// Runs `lucida segment`.
+pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
+    if arguments.list {
+        return console::print(&models().iter().map(|m| m.id).collect::<Vec<_>>().join("\n"));
+    }
+    let Some(output) = &arguments.output else {
+        return Err(Failure::Arguments("-o tells where the result goes".into()));
+    };
+    files::one_use_of_stdout(output, arguments.json)?;
+    let plan = files::plan(&arguments.inputs, output, arguments.writing)?;
+    let masks = Masks::new(arguments, plan.many)?;
+    // Before any work, for a single picture; of several each is told by itself.
+    if let [job] = &*plan.jobs {
+        masks.of(&job.target)?;
+    }
+    let model = model(arguments.model.as_deref())?;
+    let params = Params {
+        longer_side: arguments.size,
+        refine: arguments.refine.map(|Refinement::Crf| Refine::default()),
+        precision: arguments.arithmetic.precision,
+    };
+    let batch = Batch::new(session, &plan, arguments.json, arguments.writing.force);
+    batch.run(plan, |job| one(arguments, &model, &params, &masks, &batch, job))
+}
+
+/// The model that was asked for. What looks like a path is one; what else there is a file of is too.
+fn model(asked: Option<&Path>) -> Result<SegmentationModel, Failure> {
+    let known = models();
+    let first = known.first().map(|m| PathBuf::from(m.id));
+    let Some(asked) = asked.map(Path::to_owned).or(first) else {
+        return Err(Failure::Work(
+            "no segmentation model comes with this program; give a checkpoint to --model".into(),
+        ));
+    };
+    if let Some(model) = known.iter().find(|m| asked.as_os_str() == OsStr::new(m.id)) {
+        return Ok(SegmentationModel::load(model.id)?);
+    }
+    if asked.exists() || asked.components().count() > 1 || asked.extension().is_some() {
+        return SegmentationModel::from_file(&asked).map_err(|e| Failure::with(asked.display(), e));
+    }
+    let ids: Vec<&str> = known.iter().map(|m| m.id).collect();
+    Err(Failure::Arguments(format!(
+        "there is neither a model nor a file called '{}'; the models are {}",
+        asked.display(),
+        ids.join(", ")
+    )))
+}
+
+/// One picture, from its file to its overlay's and its labels' files.
+fn one(
+    arguments: &Arguments,
+    model: &SegmentationModel,
+    params: &Params,
+    masks: &Masks,
+    batch: &Batch<'_>,
+    job: &Job,
+) -> Result<Summary, Failure> {
+    let original = job.source.open()?;
+    let mask = masks.of(&job.target)?;
+    batch.warn_of_losses(&original, job)?;
+    if matches!(arguments.mode, Mode::CutOut) && matches!(job.format, Format::Jpeg { .. }) {
+        batch.warn(job, "cannot hold what is cut away (laid over white); use PNG or WebP");
+    }
+    let outcome = batch.watched(|watch| model.run(&original, params, watch))?;
+    let mode = match arguments.mode {
+        Mode::Fill => OverlayMode::Fill,
+        Mode::Outlines => OverlayMode::Outlines,
+        Mode::CutOut => OverlayMode::CutOut,
+    };
+    let opacity = arguments.opacity.unwrap_or(if mode == OverlayMode::CutOut { 1.0 } else { 0.6 });
+    let overlay = Overlay { opacity, mode, colours: ClassColours::of(model.classes()), lit: None };
+    let picture = overlay::export(&original, &outcome.labels, &overlay).map_err(|e| Failure::Work(e.to_string()))?;
+    batch.write(job, &picture, outcome.seconds)?;
+    if let Some(path) = mask {
+        let [width, height] = outcome.size;
+        let labels = imaging::encode_labels(width, height, &outcome.labels);
+        batch.save(&path, &labels.map_err(|e| Failure::with(path.display(), e))?)?;
+    }
+    Ok(Summary::new(&outcome, model.classes()))
+}
+
+/// Where the labels go.
+enum Masks {
+    Nowhere,
+    File(PathBuf),
+    Folder { folder: PathBuf, force: bool },
+}
+
+impl Masks {
+    fn new(arguments: &Arguments, many: bool) -> Result<Masks, Failure> {
+        let Some(mask) = &arguments.mask else { return Ok(Masks::Nowhere) };
+        let force = arguments.writing.force;
+        if many || mask.is_dir() {
+            if mask.exists() && !mask.is_dir() {
+                let why = format!("the labels of several pictures need a folder, but {} is a file", mask.display());
+                return Err(Failure::Arguments(why));
+            }
+            std::fs::create_dir_all(mask)
+                .map_err(|e| Failure::with(format_args!("cannot create the folder {}", mask.display()), e))?;
+            return Ok(Masks::Folder { folder: mask.clone(), force });
+        }
+        if mask.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
+            return Err(Failure::Arguments(format!("{}: labels are written as PNG; use .png", mask.display())));
+        }
+        files::check_target(mask, force)?;
+        Ok(Masks::File(mask.clone()))
+    }
+
+    /// The file for one picture's labels.
+    fn of(&self, target: &Target) -> Result<Option<PathBuf>, Failure> {
+        match (self, target) {
+            (Masks::Nowhere, _) => Ok(None),
+            (Masks::File(path), Target::File(overlay)) if same_file(path, overlay) => {
+                Err(Failure::Arguments("-o and --mask name the same file; give each its own".into()))
+            }
+            (Masks::File(path), _) => Ok(Some(path.clone())),
+            (Masks::Folder { folder, force }, target) => {
+                // After the overlay's whole name, which no other picture of this run has.
+                let name = match target {
+                    Target::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
+                    Target::Stdout => "picture".into(),
+                };
+                let path = folder.join(format!("{name}.labels.png"));
+                files::check_target(&path, *force)?;
+                Ok(Some(path))
+            }
+        }
+    }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    let whole = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_owned());
+    whole(a) == whole(b)
+}
+
+fn opacity(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(opacity) if (0.0..=1.0).contains(&opacity) => Ok(opacity),
+        _ => Err("a number from 0 (the photo) to 1 (nothing but the classes' colours) is needed, such as 0.6".into()),
+    }
+}
