@@ -5,7 +5,8 @@ use egui::{ThemePreference, ViewportCommand};
 use super::commands::Command as C;
 use super::dialogs::Ask;
 use super::notices::Kind;
-use super::session::{CompareMode, Look, Theme};
+use super::segment_look::SegmentLook;
+use super::session::{CompareMode, Look, Task, Theme};
 use super::words::{Language, Words};
 use super::workers::FileJob;
 use super::{App, SAMPLES, panels};
@@ -18,12 +19,18 @@ impl App {
             C::Export | C::CopyResult | C::RemovePicture | C::ZoomFit | C::ZoomOne | C::ZoomIn | C::ZoomOut => picture,
             C::PreviousPicture => self.studio.position().is_some_and(|i| i > 0),
             C::NextPicture => self.studio.position().is_some_and(|i| i + 1 < self.studio.entries.len()),
-            C::ExportAll => self.studio.entries.iter().any(|e| e.find(&self.session.look.params()).is_some()),
-            C::ApplyToAll => self.studio.entries.len() > 1 && self.studio.stylizer.is_some(),
+            C::ExportAll => self.studio.entries.iter().any(|e| self.seen_of(e).has_result()),
+            C::ApplyToAll => {
+                let ready = self.session.task != Task::Style || self.studio.stylizer.is_some();
+                self.studio.entries.len() > 1 && ready
+            }
             C::CancelJob | C::CancelAll => !self.studio.nets.is_idle(),
-            C::Undo => self.undo.has_undo(&self.session.look),
-            C::Redo => self.undo.has_redo(&self.session.look),
-            C::ResetLook => self.session.look != Look::default(),
+            C::Undo => self.undo.has_undo(&self.session.looks()),
+            C::Redo => self.undo.has_redo(&self.session.looks()),
+            C::ResetLook => match self.session.task {
+                Task::Style => self.session.look != Look::default(),
+                Task::Segment => self.session.segment != SegmentLook::default(),
+            },
             _ => true,
         }
     }
@@ -43,9 +50,8 @@ impl App {
             C::Export => panels::export::open(self),
             C::ExportAll => self.dialogs.ask(ctx, Ask::ExportFolder, self.words.get("cmd-export-all"), String::new()),
             C::CopyResult => {
-                if let Some((original, styled)) = self.seen() {
-                    let look = self.session.look.clone();
-                    self.studio.files.push(FileJob::Copy { original, styled, look });
+                if let Some(seen) = self.seen() {
+                    self.studio.files.push(FileJob::Copy(seen));
                 }
             }
             C::RemovePicture => self.studio.remove_selected(),
@@ -55,7 +61,10 @@ impl App {
                 self.reveal_selected = true;
             }
             C::ApplyToAll => {
-                let count = self.studio.ask_all(&self.session.look.params());
+                let count = match self.session.task {
+                    Task::Style => self.studio.ask_all(&self.session.look.params()),
+                    Task::Segment => self.studio.ask_all_segmentations(&self.session.segment.asked()),
+                };
                 self.notices.tell(Kind::Done, self.words.with("queued", [("count", count)]), None);
             }
             C::CancelJob | C::CancelAll => {
@@ -67,14 +76,19 @@ impl App {
                 }
             }
             C::Undo => {
-                if let Some(look) = self.undo.undo(&self.session.look) {
-                    self.session.look = look.clone();
+                if let Some(looks) = self.undo.undo(&self.session.looks()).cloned() {
+                    self.session.take_looks(looks);
                 }
             }
             C::Redo => {
-                if let Some(look) = self.undo.redo(&self.session.look) {
-                    self.session.look = look.clone();
+                if let Some(looks) = self.undo.redo(&self.session.looks()).cloned() {
+                    self.session.take_looks(looks);
                 }
+            }
+            C::ResetLook if s.task == Task::Segment => {
+                // The chosen model stays, as the chosen style does below.
+                let model = std::mem::take(&mut s.segment.model);
+                s.segment = SegmentLook { model, ..SegmentLook::default() };
             }
             C::ResetLook => {
                 // The chosen style stays: what is reset is what the sliders do to it.
@@ -90,7 +104,14 @@ impl App {
             C::CompareSplit => s.compare = CompareMode::Split,
             C::CompareSideBySide => s.compare = CompareMode::SideBySide,
             C::CompareDifference => s.compare = CompareMode::Difference,
-            C::TaskStyle => s.inspector = true,
+            C::TaskStyle | C::TaskSegment => {
+                s.task = if c == C::TaskStyle { Task::Style } else { Task::Segment };
+                s.inspector = true;
+            }
+            C::OpenCheckpoint => {
+                let (title, filter) = (self.words.get("cmd-open-checkpoint"), self.words.get("checkpoints"));
+                self.dialogs.ask(ctx, Ask::Checkpoint, title, filter);
+            }
             C::ToggleInspector => s.inspector = !s.inspector,
             C::ToggleStrip => s.strip = !s.strip,
             C::ThemeSystem | C::ThemeLight | C::ThemeDark => {

@@ -18,7 +18,7 @@ pub enum Command {
     Paste,
     /// Save what is seen.
     Export,
-    /// Save the result of every picture that has one for this style.
+    /// Save the result of every picture that has one for these settings.
     ExportAll,
     /// Put what is seen on the clipboard.
     CopyResult,
@@ -28,7 +28,7 @@ pub enum Command {
     PreviousPicture,
     /// The next picture of the film strip.
     NextPicture,
-    /// Give the style to every picture of the strip.
+    /// Do the same with every picture of the strip.
     ApplyToAll,
     /// Stop the running job.
     CancelJob,
@@ -38,7 +38,7 @@ pub enum Command {
     Undo,
     /// Do again.
     Redo,
-    /// Strength, mix and colours as at first.
+    /// The task's settings as at first.
     ResetLook,
     /// The picture as large as the canvas allows.
     ZoomFit,
@@ -58,6 +58,10 @@ pub enum Command {
     CompareDifference,
     /// The style task.
     TaskStyle,
+    /// The segmentation task.
+    TaskSegment,
+    /// Choose a checkpoint in a dialog.
+    OpenCheckpoint,
     /// Show or hide the inspector.
     ToggleInspector,
     /// Show or hide the film strip.
@@ -92,7 +96,7 @@ use Command as C;
 
 impl Command {
     /// All commands, in palette order.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         C::Open,
         C::OpenFolder,
         C::OpenPath,
@@ -119,6 +123,8 @@ impl Command {
         C::CompareSideBySide,
         C::CompareDifference,
         C::TaskStyle,
+        C::TaskSegment,
+        C::OpenCheckpoint,
         C::ToggleInspector,
         C::ToggleStrip,
         C::ThemeSystem,
@@ -181,6 +187,8 @@ impl Command {
             C::CompareSideBySide => ("cmd-compare-side", Icon::Columns2, key(none, Key::E)),
             C::CompareDifference => ("cmd-compare-difference", Icon::Diff, key(none, Key::D)),
             C::TaskStyle => ("cmd-task-style", Icon::Palette, key(none, Key::Num1)),
+            C::TaskSegment => ("cmd-task-segment", Icon::Shapes, key(none, Key::Num2)),
+            C::OpenCheckpoint => ("cmd-open-checkpoint", Icon::BrainCircuit, None),
             C::ToggleInspector => ("cmd-toggle-inspector", Icon::PanelRight, key(none, Key::I)),
             C::ToggleStrip => ("cmd-toggle-strip", Icon::PanelBottom, key(none, Key::T)),
             C::ThemeSystem => ("cmd-theme-system", Icon::SunMoon, None),

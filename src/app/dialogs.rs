@@ -1,9 +1,18 @@
 //! The system's file dialogs, asked on a thread of their own so that the window goes on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// How the names of checkpoints end.
+pub const CHECKPOINT_EXTENSIONS: [&str; 6] = ["safetensors", "pth", "pt", "tar", "bin", "ckpt"];
+
+/// Whether a path is called like a checkpoint, and no folder.
+pub fn is_checkpoint(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|e| CHECKPOINT_EXTENSIONS.contains(&e.as_str())) && !path.is_dir()
+}
 
 /// What a dialog was opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +21,8 @@ pub enum Ask {
     Pictures,
     /// A folder of pictures to open.
     Folder,
+    /// A network's weights to open.
+    Checkpoint,
     /// A folder to save every result in.
     ExportFolder,
     /// Where to save; the proposed folder and file name.
@@ -49,7 +60,7 @@ impl Default for Dialogs {
 
 impl Dialogs {
     /// Opens a dialog, unless one is open.
-    pub fn ask(&mut self, ctx: &egui::Context, ask: Ask, title: String, pictures: String) {
+    pub fn ask(&mut self, ctx: &egui::Context, ask: Ask, title: String, files: String) {
         if self.open {
             return;
         }
@@ -58,8 +69,12 @@ impl Dialogs {
         type Picked = std::pin::Pin<Box<dyn Future<Output = Option<Answer>> + Send>>;
         let future: Picked = match &ask {
             Ask::Pictures => {
-                let f = dialog.add_filter(pictures, &crate::imaging::EXTENSIONS).pick_files();
+                let f = dialog.add_filter(files, &crate::imaging::EXTENSIONS).pick_files();
                 Box::pin(async { f.await.map(|l| Answer::Open(l.iter().map(|h| h.path().to_owned()).collect())) })
+            }
+            Ask::Checkpoint => {
+                let f = dialog.add_filter(files, &CHECKPOINT_EXTENSIONS).pick_file();
+                Box::pin(async { f.await.map(|h| Answer::Open(vec![h.path().to_owned()])) })
             }
             Ask::Folder => {
                 let f = dialog.pick_folders();

@@ -2,10 +2,14 @@
 
 mod actions;
 pub mod commands;
+pub mod compose;
 pub mod dialogs;
 pub mod notices;
 pub mod panels;
+pub mod product;
 pub mod rescue;
+pub mod segment_look;
+pub mod segmented;
 pub mod session;
 pub mod studio;
 pub mod tasks;
@@ -25,7 +29,8 @@ use egui::{CentralPanel, Event as Input, TextureHandle, TextureOptions, Ui, View
 use commands::Command as C;
 use dialogs::{Answer, Ask, Dialogs};
 use notices::{Kind, Notices};
-use session::{Look, Session, Warning};
+use segment_look::Asked;
+use session::{Looks, Session, Task, Warning};
 use studio::{News, Studio};
 use words::{Language, Words};
 use workers::FileJob;
@@ -46,6 +51,13 @@ pub struct Start {
     pub files: Vec<PathBuf>,
     /// Where the session is kept; `None` remembers nothing.
     pub session: Option<PathBuf>,
+}
+
+impl Start {
+    /// Whether there is something to open besides checkpoints.
+    fn has_pictures(&self) -> bool {
+        self.files.iter().any(|path| !dialogs::is_checkpoint(path))
+    }
 }
 
 /// Opens the window and runs it to its end.
@@ -96,9 +108,10 @@ pub struct App {
     export: Option<panels::export::State>,
     about: bool,
     reveal_selected: bool,
-    undo: Undoer<Look>,
+    undo: Undoer<Looks>,
     asked: Vec<C>,
     asked_params: Option<(studio::PictureId, crate::tasks::style::Params)>,
+    asked_segmentations: Vec<(studio::PictureId, Asked)>,
     saved: Session,
     save_at: Option<Instant>,
     start: Start,
@@ -148,9 +161,10 @@ impl App {
             undo,
             asked: Vec::new(),
             asked_params: None,
+            asked_segmentations: Vec::new(),
             saved: session.clone(),
             save_at: None,
-            restore: (start.files.is_empty() && !session.pictures.is_empty()).then_some(session.selected),
+            restore: (!start.has_pictures() && !session.pictures.is_empty()).then_some(session.selected),
             session,
             words,
             notices,
@@ -158,8 +172,9 @@ impl App {
         };
         app.apply_appearance(ctx);
         app.studio.files.push(FileJob::Paintings);
-        if !app.start.files.is_empty() {
-            app.open(app.start.files.clone());
+        app.open(app.start.files.clone());
+        if app.start.has_pictures() {
+            // They are what is shown.
         } else if !app.session.pictures.is_empty() {
             app.open(app.session.pictures.clone());
         } else {
@@ -173,8 +188,12 @@ impl App {
         self.asked.push(c);
     }
 
-    /// Reads pictures and folders into the strip.
+    /// Reads pictures and folders into the strip; of checkpoints the last becomes the model of the segmentation task.
     pub fn open(&mut self, paths: Vec<PathBuf>) {
+        let (checkpoints, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| dialogs::is_checkpoint(path));
+        if let Some(path) = checkpoints.into_iter().next_back() {
+            self.open_checkpoint(path);
+        }
         if !paths.is_empty() {
             self.studio.files.push(FileJob::Open(paths));
         }
@@ -214,12 +233,6 @@ impl App {
         self.mixing |= many && mix.len() > 1;
         // A click on the chosen style starts it again after a cancelled or failed job.
         self.asked_params = None;
-    }
-
-    /// What is on the canvas, for export and copy: the original, and the result for the chosen style if it is there.
-    pub fn seen(&self) -> Option<(Arc<Picture>, Option<Arc<Picture>>)> {
-        let e = self.studio.current()?;
-        Some((e.picture.clone(), e.find(&self.session.look.params()).map(|m| m.styled.clone())))
     }
 
     /// Files dropped on the window, and pictures or paths pasted into it.
@@ -281,8 +294,15 @@ impl App {
             }
             News::Failed(why) => self.notices.tell(Kind::Failure, w.with("job-failed", [("why", why)]), None),
             News::FileFailed(why) => self.notices.tell(Kind::Failure, why, Some(C::Export)),
-            News::Saved(path) => {
-                self.notices.tell(Kind::Done, w.with("saved", [("path", path.display().to_string())]), None)
+            News::Saved(paths) => {
+                let text = match &*paths {
+                    [one] => w.with("saved", [("path", one.display().to_string())]),
+                    many => {
+                        let names = many.iter().map(|p| p.file_name().unwrap_or_default().to_string_lossy());
+                        w.with("saved", [("path", names.collect::<Vec<_>>().join(", "))])
+                    }
+                };
+                self.notices.tell(Kind::Done, text, None);
             }
             News::Copied(image) => {
                 ctx.copy_image(image);
@@ -300,14 +320,27 @@ impl App {
         if ctx.input(|i| i.pointer.any_down()) {
             return;
         }
-        let params = self.session.look.params();
         let Some(id) = self.studio.selected else { return };
-        if self.studio.stylizer.is_some() && self.asked_params.as_ref() != Some(&(id, params.clone())) {
-            self.studio.ask(&params);
-            // Asked once: a job that failed or was cancelled is not started again by itself.
-            self.asked_params = Some((id, params));
+        match self.session.task {
+            Task::Style => {
+                let params = self.session.look.params();
+                if self.studio.stylizer.is_some() && self.asked_params.as_ref() != Some(&(id, params.clone())) {
+                    self.studio.ask(&params);
+                    // Asked once: a job that failed or was cancelled is not started again by itself.
+                    self.asked_params = Some((id, params));
+                }
+                self.studio.ask_gallery();
+            }
+            Task::Segment => {
+                let look = &self.session.segment;
+                let wanted: Vec<_> = [Some(look.asked()), look.asked_other()].into_iter().flatten().collect();
+                let wanted: Vec<_> = wanted.into_iter().map(|asked| (id, asked)).collect();
+                for (_, asked) in wanted.iter().filter(|w| !self.asked_segmentations.contains(w)) {
+                    self.studio.ask_segmentation(asked);
+                }
+                self.asked_segmentations = wanted;
+            }
         }
-        self.studio.ask_gallery();
     }
 
     fn remember(&mut self, ctx: &egui::Context) {
@@ -401,8 +434,9 @@ impl eframe::App for App {
         if !ctx.input(|i| i.pointer.any_down()) {
             // Fed twice: first the change is seen, then it is seen to be over. A drag is one step, for it is fed at its end.
             let now = ctx.input(|i| i.time);
-            self.undo.feed_state(now, &self.session.look);
-            self.undo.feed_state(now, &self.session.look);
+            let looks = self.session.looks();
+            self.undo.feed_state(now, &looks);
+            self.undo.feed_state(now, &looks);
         }
         self.want(&ctx);
         let size = ctx.content_rect().size() * self.session.scale;

@@ -1,12 +1,14 @@
 //! The graphics device is gone: nothing can be drawn any more, but nothing that was made may be lost.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use super::App;
-use crate::gpu::composite;
-use crate::imaging::{self, Format};
+use super::compose::{Composition, Over};
+use super::product::Product;
+use super::studio::Entry;
+use crate::imaging::Format;
 
 static DONE: AtomicBool = AtomicBool::new(false);
 
@@ -26,25 +28,30 @@ pub fn run(app: &mut App) {
     );
 }
 
-/// Writes every result, with the strength and colours in force, as PNG into `folder`. Returns how many were written.
+/// Writes every result, with the settings in force, as PNG into `folder`. Returns how many were written.
 pub fn results(app: &App, folder: &Path) -> usize {
     let mut saved = 0;
+    let mut save = |name: String, entry: &Entry, over: Over| {
+        let path = folder.join(name);
+        let composition = Composition { original: entry.picture.clone(), over };
+        let written = std::fs::create_dir_all(folder)
+            .map_err(|e| e.to_string())
+            .and_then(|()| Product::Picture(composition, Format::Png).save(&path, false).map_err(|e| e.to_string()));
+        match written {
+            Ok(()) => saved += 1,
+            Err(why) => eprintln!("lucida: {}: {why}", path.display()),
+        }
+    };
     for entry in &app.studio.entries {
+        let stem = Path::new(&entry.name).file_stem().unwrap_or_default().to_string_lossy();
         for (i, made) in entry.made.iter().enumerate() {
-            let stem = Path::new(&entry.name).file_stem().unwrap_or_default().to_string_lossy();
             let style = made.params.mix.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join("+");
-            let path: PathBuf = folder.join(format!("{stem}-{style}-{}.png", i + 1));
-            let written = std::fs::create_dir_all(folder)
-                .map_err(|e| e.to_string())
-                .and_then(|()| {
-                    composite::export(&entry.picture, &made.styled, app.session.look.blend()).map_err(|e| e.to_string())
-                })
-                .and_then(|p| imaging::encode(&p, Format::Png).map_err(|e| e.to_string()))
-                .and_then(|bytes| imaging::save_bytes(&path, &bytes, false).map_err(|e| e.to_string()));
-            match written {
-                Ok(()) => saved += 1,
-                Err(why) => eprintln!("lucida: {}: {why}", path.display()),
-            }
+            let over = Over::Styled(made.styled.clone(), app.session.look.blend());
+            save(format!("{stem}-{style}-{}.png", i + 1), entry, over);
+        }
+        for (i, s) in entry.segmented.iter().enumerate() {
+            let over = Over::Labels(s.outcome.clone(), app.session.segment.plain_overlay(&s.classes));
+            save(format!("{stem}-{}-{}.png", s.outcome.model, i + 1), entry, over);
         }
     }
     saved

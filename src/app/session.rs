@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::segment_look::SegmentLook;
 use super::words::Language;
 use crate::gpu::composite::Blend;
 use crate::imaging;
@@ -49,6 +50,9 @@ impl Look {
     }
 }
 
+/// The settings of all tasks.
+pub type Looks = (Look, SegmentLook);
+
 /// The theme, as chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,6 +62,16 @@ pub enum Theme {
     #[default]
     Dark,
     Light,
+}
+
+/// What a person does with a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum Task {
+    #[default]
+    Style,
+    Segment,
 }
 
 /// How original and result are compared.
@@ -108,7 +122,11 @@ pub struct Session {
     pub compare: CompareMode,
     /// Where the split line stands, 0..=1.
     pub split: f32,
+    pub task: Task,
     pub look: Look,
+    pub segment: SegmentLook,
+    /// Checkpoints that were opened, the newest first.
+    pub checkpoints: Vec<PathBuf>,
     pub export: Export,
     pub pictures: Vec<PathBuf>,
     pub selected: usize,
@@ -126,7 +144,10 @@ impl Default for Session {
             window: [1280.0, 800.0],
             compare: CompareMode::default(),
             split: 0.5,
+            task: Task::default(),
             look: Look::default(),
+            segment: SegmentLook::default(),
+            checkpoints: Vec::new(),
             export: Export::default(),
             pictures: Vec::new(),
             selected: 0,
@@ -160,7 +181,10 @@ impl Session {
             window: take(&mut table, "window", d.window, &mut bad),
             compare: take(&mut table, "compare", d.compare, &mut bad),
             split: take(&mut table, "split", d.split, &mut bad),
+            task: take(&mut table, "task", d.task, &mut bad),
             look: take(&mut table, "look", d.look.clone(), &mut bad),
+            segment: take(&mut table, "segment", d.segment, &mut bad),
+            checkpoints: take(&mut table, "checkpoints", d.checkpoints, &mut bad),
             export: take(&mut table, "export", d.export.clone(), &mut bad),
             pictures: take(&mut table, "pictures", d.pictures, &mut bad),
             selected: take(&mut table, "selected", d.selected, &mut bad),
@@ -176,7 +200,24 @@ impl Session {
         if s.look.mix.is_empty() {
             s.look.mix = d.look.mix;
         }
+        s.segment.mend();
         Ok((s, bad))
+    }
+
+    /// What undo and redo go back and forth over.
+    pub fn looks(&self) -> Looks {
+        (self.look.clone(), self.segment.clone())
+    }
+
+    /// Goes back (or forth) to settings; where another task's have changed, that task is shown, for what is undone unseen
+    /// is lost.
+    pub fn take_looks(&mut self, (look, segment): Looks) {
+        match (look != self.look, segment != self.segment) {
+            (true, false) => self.task = Task::Style,
+            (false, true) => self.task = Task::Segment,
+            _ => {}
+        }
+        (self.look, self.segment) = (look, segment);
     }
 
     /// Loads the session from its file; a missing file is a first start. The second part are warnings: the names of

@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
-use super::workers::{FileJob, FileOutcome, Gpu, NetJob, NetOutcome, file_work, net_work};
+use super::segmented::Segmented;
+use super::workers::{FileJob, FileOutcome, Gpu, NetJob, NetOutcome, Pixels, Place, Uploaded, file_work, net_work};
 use crate::gpu::PictureTexture;
 use crate::imaging::Picture;
 use crate::jobs::{Event, Failure, JobId, Worker};
@@ -21,12 +22,17 @@ use crate::tasks::style::{Params, Stylizer};
 pub struct PictureId(u64);
 
 /// Pixels on the GPU, or not.
-#[derive(Default)]
-enum Texture {
-    #[default]
+pub(super) enum Slot<T> {
     Missing,
-    Ready(Arc<PictureTexture>),
+    Ready(Arc<T>),
     Refused,
+}
+
+impl<T> Slot<T> {
+    /// What is there.
+    pub(super) fn ready(&self) -> Option<Arc<T>> {
+        if let Slot::Ready(t) = self { Some(t.clone()) } else { None }
+    }
 }
 
 /// A finished result of one picture.
@@ -39,7 +45,7 @@ pub struct Made {
     pub thumb: TextureHandle,
     /// How long the network took.
     pub seconds: f64,
-    texture: Texture,
+    texture: Slot<PictureTexture>,
     used: Instant,
 }
 
@@ -57,14 +63,34 @@ pub struct Entry {
     pub thumb: TextureHandle,
     /// Results, newest first. Never dropped by a later failure.
     pub made: Vec<Made>,
+    /// Segmentations, newest first. Never dropped by a later failure.
+    pub segmented: Vec<Segmented>,
     /// What each style makes of this picture, by style id.
     pub gallery: HashMap<String, TextureHandle>,
-    texture: Texture,
+    texture: Slot<PictureTexture>,
     preview: Option<(Params, Arc<PictureTexture>)>,
     asked_gallery: bool,
 }
 
 impl Entry {
+    fn take_upload(&mut self, place: &Place, texture: Result<Uploaded, String>) {
+        match (place, texture) {
+            (Place::Original, Ok(Uploaded::Picture(t))) => self.texture = Slot::Ready(t),
+            (Place::Original, _) => self.texture = Slot::Refused,
+            (Place::Styled(params), texture) => {
+                if let Some(m) = self.made.iter_mut().find(|m| m.params == *params) {
+                    // What could not be uploaded is not tried again with every frame.
+                    m.texture = if let Ok(Uploaded::Picture(t)) = texture { Slot::Ready(t) } else { Slot::Refused };
+                }
+            }
+            (Place::Labels(asked) | Place::Map(asked, _), texture) => {
+                if let Some(s) = self.segmented.iter_mut().find(|s| s.asked == *asked) {
+                    s.take_upload(place, texture);
+                }
+            }
+        }
+    }
+
     /// The finished result with these parameters.
     pub fn find(&self, params: &Params) -> Option<&Made> {
         self.made.iter().find(|m| m.params == *params)
@@ -95,8 +121,8 @@ pub enum News {
     Refused { name: String, why: String },
     /// A network job failed.
     Failed(String),
-    /// A file was written.
-    Saved(PathBuf),
+    /// Files were written.
+    Saved(Vec<PathBuf>),
     /// A file job failed.
     FileFailed(String),
     /// Pixels for the clipboard.
@@ -137,7 +163,7 @@ impl Studio {
         self.entries.iter().position(|e| Some(e.id) == self.selected)
     }
 
-    fn entry(&mut self, id: PictureId) -> Option<&mut Entry> {
+    pub(super) fn entry(&mut self, id: PictureId) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|e| e.id == id)
     }
 
@@ -145,9 +171,7 @@ impl Studio {
     pub fn remove_selected(&mut self) {
         let Some(at) = self.position() else { return };
         let gone = self.entries.remove(at).id;
-        self.nets.drop_waiting(
-            |j| matches!(j, NetJob::Style { entry, .. } | NetJob::Gallery { entry, .. } if *entry == gone),
-        );
+        self.nets.drop_waiting(|j| j.entry() == Some(gone));
         self.selected = self.entries.get(at.min(self.entries.len().saturating_sub(1))).map(|e| e.id);
     }
 
@@ -189,35 +213,44 @@ impl Studio {
     /// preview, else the newest older result). Asks for uploads that are missing.
     pub fn textures(&mut self, params: &Params) -> (Option<Arc<PictureTexture>>, Option<Arc<PictureTexture>>) {
         let Some(id) = self.selected else { return (None, None) };
-        let mut uploads = Vec::new();
         let Some(e) = self.entries.iter_mut().find(|e| e.id == id) else { return (None, None) };
-        if matches!(e.texture, Texture::Missing) {
-            uploads.push((None, e.picture.clone()));
-        }
         let preview = e.preview.as_ref().filter(|(p, _)| p == params).map(|(_, t)| t.clone());
         let exact = e.made.iter().position(|m| m.params == *params);
         let shown = exact.or(if preview.is_some() { None } else { (!e.made.is_empty()).then_some(0) });
         let mut result = preview;
+        let mut upload = None;
         if let Some(m) = shown.and_then(|i| e.made.get_mut(i)) {
             m.used = Instant::now();
             match &m.texture {
-                Texture::Ready(t) => result = Some(t.clone()),
-                Texture::Refused => {}
-                Texture::Missing => uploads.push((Some(m.params.clone()), m.styled.clone())),
+                Slot::Ready(t) => result = Some(t.clone()),
+                Slot::Refused => {}
+                Slot::Missing => upload = Some((Place::Styled(m.params.clone()), Pixels::Picture(m.styled.clone()))),
             }
         }
-        let original = if let Texture::Ready(t) = &e.texture { Some(t.clone()) } else { None };
-        for (made, picture) in uploads {
-            let waiting = self
-                .files
-                .jobs()
-                .any(|j| matches!(j, FileJob::Upload { entry, made: m, .. } if *entry == id && *m == made));
-            if !waiting {
-                // What is looked at comes before what is still to be read.
-                self.files.push_before(FileJob::Upload { entry: id, made, picture }, |_| true);
-            }
+        if let Some((place, pixels)) = upload {
+            self.upload(id, place, pixels);
         }
-        (original, result)
+        (self.original(), result)
+    }
+
+    /// The texture of the shown picture itself; asks for it where it is missing.
+    pub fn original(&mut self) -> Option<Arc<PictureTexture>> {
+        let e = self.current()?;
+        if matches!(e.texture, Slot::Missing) {
+            let (id, picture) = (e.id, e.picture.clone());
+            self.upload(id, Place::Original, Pixels::Picture(picture));
+            return None;
+        }
+        e.texture.ready()
+    }
+
+    /// Asks for an upload, unless it is under way.
+    pub(super) fn upload(&mut self, entry: PictureId, place: Place, pixels: Pixels) {
+        let same = |j: &FileJob| matches!(j, FileJob::Upload { entry: e, place: p, .. } if *e == entry && *p == place);
+        if !self.files.jobs().any(same) {
+            // What is looked at comes before what is still to be read.
+            self.files.push_before(FileJob::Upload { entry, place, pixels }, |_| true);
+        }
     }
 
     /// Asks for the gallery of the shown picture, once, when the networks have nothing better to do.
@@ -265,7 +298,7 @@ impl Studio {
                 if let Some(e) = self.entry(entry) {
                     let thumb = ctx.load_texture("result", thumb, TextureOptions::LINEAR);
                     e.preview = None;
-                    let texture = texture.map_or(Texture::Missing, Texture::Ready);
+                    let texture = texture.map_or(Slot::Missing, Slot::Ready);
                     e.made.insert(0, Made { params, styled, thumb, seconds, texture, used: Instant::now() });
                 }
             }
@@ -275,6 +308,13 @@ impl Studio {
                 }
             }
             NetOutcome::GalleryDone => {}
+            NetOutcome::Segmented(done) => {
+                if let Some(e) = self.entry(done.entry) {
+                    let thumb = ctx.load_texture("segmented", done.thumb, TextureOptions::LINEAR);
+                    e.segmented.insert(0, Segmented::new(done.asked, done.outcome, done.classes, thumb, done.texture));
+                    e.forget_old_tries();
+                }
+            }
         }
     }
 
@@ -290,8 +330,9 @@ impl Studio {
                     picture,
                     thumb: ctx.load_texture("thumb", thumb, TextureOptions::LINEAR),
                     made: Vec::new(),
+                    segmented: Vec::new(),
                     gallery: HashMap::new(),
-                    texture: Texture::Missing,
+                    texture: Slot::Missing,
                     preview: None,
                     asked_gallery: false,
                 });
@@ -300,17 +341,10 @@ impl Studio {
             FileOutcome::Refused { name, why } => Some(News::Refused { name, why }),
             FileOutcome::Read => None,
             FileOutcome::Painting(style, image) => Some(News::Painting(style, image)),
-            FileOutcome::Uploaded { entry, made, texture } => {
+            FileOutcome::Uploaded { entry, place, texture } => {
                 let why = texture.as_ref().err().filter(|why| !why.is_empty()).cloned();
                 if let Some(e) = self.entry(entry) {
-                    let place = match made {
-                        None => Some(&mut e.texture),
-                        Some(p) => e.made.iter_mut().find(|m| m.params == p).map(|m| &mut m.texture),
-                    };
-                    if let Some(place) = place {
-                        // What could not be uploaded is not tried again with every frame.
-                        *place = texture.map_or(Texture::Refused, Texture::Ready);
-                    }
+                    e.take_upload(&place, texture);
                 }
                 why.map(News::FileFailed)
             }
@@ -324,18 +358,15 @@ impl Studio {
         const KEEP: usize = 6;
         let shown = self.selected;
         for e in self.entries.iter_mut().filter(|e| Some(e.id) != shown) {
-            e.texture = Texture::Missing;
+            e.texture = Slot::Missing;
             e.preview = None;
+            e.segmented.iter_mut().for_each(Segmented::forget_textures);
         }
-        let mut held: Vec<_> = self
-            .entries
-            .iter_mut()
-            .flat_map(|e| &mut e.made)
-            .filter(|m| matches!(m.texture, Texture::Ready(_)))
-            .collect();
+        let mut held: Vec<_> =
+            self.entries.iter_mut().flat_map(|e| &mut e.made).filter(|m| matches!(m.texture, Slot::Ready(_))).collect();
         held.sort_by_key(|m| std::cmp::Reverse(m.used));
         for m in held.into_iter().skip(KEEP) {
-            m.texture = Texture::Missing;
+            m.texture = Slot::Missing;
         }
     }
 }

@@ -102,6 +102,12 @@ impl Words {
         self.bundles[0].has_message(key)
     }
 
+    /// What a class of a segmentation is called: in the language where it has a word for it, else as the data calls it.
+    pub fn class(&self, name: &str) -> String {
+        let key = format!("class-name-{}", name.replace(' ', "-"));
+        if self.has(&key) { self.get(&key) } else { name.to_owned() }
+    }
+
     fn format(&self, key: &str, args: Option<&FluentArgs>) -> String {
         for bundle in &self.bundles {
             if let Some(pattern) = bundle.get_message(key).and_then(|m| m.value()) {

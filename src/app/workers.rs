@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use egui::ColorImage;
 
-use super::session::Look;
+use super::compose::{Composition, Map};
+use super::product::Product;
+use super::segment_look::{Asked, SegmentLook};
 use super::studio::PictureId;
-use crate::gpu::PictureTexture;
+use crate::gpu::{GpuError, LabelTexture, PictureTexture, ScalarTexture, overlay};
 use crate::imaging::{self, Format, Picture};
 use crate::jobs::{Desk, Failure};
 use crate::nn::Watch;
 use crate::tasks::TaskError;
+use crate::tasks::segment::{Outcome, SegmentationModel};
 use crate::tasks::style::{Params, Stylizer};
 
 /// The longer side of thumbnails, in pixels.
@@ -31,6 +34,18 @@ pub enum NetJob {
     Style { entry: PictureId, picture: Arc<Picture>, params: Params },
     /// Small samples of all styles.
     Gallery { entry: PictureId, picture: Arc<Picture> },
+    /// Tell the classes of a picture's pixels.
+    Segment { entry: PictureId, picture: Arc<Picture>, asked: Asked },
+}
+
+impl NetJob {
+    /// The picture it is for.
+    pub fn entry(&self) -> Option<PictureId> {
+        match self {
+            NetJob::Load => None,
+            NetJob::Style { entry, .. } | NetJob::Gallery { entry, .. } | NetJob::Segment { entry, .. } => Some(*entry),
+        }
+    }
 }
 
 /// What a network job gives back.
@@ -53,6 +68,20 @@ pub enum NetOutcome {
     Sample { entry: PictureId, style: String, image: ColorImage },
     /// The gallery is complete.
     GalleryDone,
+    /// The classes of a picture's pixels.
+    Segmented(Box<SegmentDone>),
+}
+
+/// A finished segmentation, on its way to the window.
+#[allow(missing_docs)] // the fields say it
+pub struct SegmentDone {
+    pub entry: PictureId,
+    pub asked: Asked,
+    pub outcome: Arc<Outcome>,
+    /// The names of the classes.
+    pub classes: Arc<[String]>,
+    pub thumb: ColorImage,
+    pub texture: Option<Arc<LabelTexture>>,
 }
 
 /// What a file job is asked to do.
@@ -67,18 +96,36 @@ pub enum FileJob {
     /// The paintings behind the styles, as small pictures.
     Paintings,
     /// Put pixels on the GPU.
-    Upload { entry: PictureId, made: Option<Params>, picture: Arc<Picture> },
+    Upload { entry: PictureId, place: Place, pixels: Pixels },
     /// Compose and save.
-    Export {
-        original: Arc<Picture>,
-        styled: Option<Arc<Picture>>,
-        look: Look,
-        path: PathBuf,
-        format: Format,
-        replace: bool,
-    },
+    Export { product: Product, path: PathBuf, replace: bool },
     /// Compose for the clipboard.
-    Copy { original: Arc<Picture>, styled: Option<Arc<Picture>>, look: Look },
+    Copy(Composition),
+}
+
+/// What a texture is for.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // the fields say it
+pub enum Place {
+    Original,
+    Styled(Params),
+    Labels(Asked),
+    Map(Asked, Map),
+}
+
+/// What a texture is made of.
+#[allow(missing_docs)] // the fields say it
+pub enum Pixels {
+    Picture(Arc<Picture>),
+    Segmentation(Arc<Outcome>),
+}
+
+/// A texture that was made.
+#[allow(missing_docs)] // the fields say it
+pub enum Uploaded {
+    Picture(Arc<PictureTexture>),
+    Labels(Arc<LabelTexture>),
+    Map(Arc<ScalarTexture>),
 }
 
 /// What a file job gives back.
@@ -93,9 +140,9 @@ pub enum FileOutcome {
     /// A painting, by the id of its style.
     Painting(String, ColorImage),
     /// Pixels are on the GPU, or why they are not (nothing, where there is no GPU).
-    Uploaded { entry: PictureId, made: Option<Params>, texture: Result<Arc<PictureTexture>, String> },
-    /// The file is written.
-    Saved(PathBuf),
+    Uploaded { entry: PictureId, place: Place, texture: Result<Uploaded, String> },
+    /// These files are written.
+    Saved(Vec<PathBuf>),
     /// For the clipboard.
     Composed(ColorImage),
 }
@@ -119,11 +166,15 @@ fn upload(gpu: &Gpu, picture: &Picture) -> Option<Result<Arc<PictureTexture>, Fa
 
 pub(super) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome>) -> Result<NetOutcome, Failure> {
     let mut stylizer: Option<Arc<Stylizer>> = None;
+    let mut segmenters = Segmenters::default();
     let failed = |e: TaskError| match e {
         TaskError::Cancelled => Failure::Cancelled,
         other => Failure::Failed(other.to_string()),
     };
     move |job, desk| {
+        if let NetJob::Segment { entry, picture, asked } = job {
+            return segment(&mut segmenters, &gpu, desk, *entry, picture, asked).map_err(failed);
+        }
         let model = match &stylizer {
             Some(s) => s.clone(),
             None => stylizer.insert(Arc::new(Stylizer::load().map_err(failed)?)).clone(),
@@ -169,8 +220,58 @@ pub(super) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome>) -> Re
                 }
                 Ok(NetOutcome::GalleryDone)
             }
+            // Seen to above, for it needs no style model.
+            NetJob::Segment { .. } => Err(Failure::Cancelled),
         }
     }
+}
+
+/// The segmentation models used last, the latest first.
+#[derive(Default)]
+struct Segmenters(Vec<(Key, Arc<SegmentationModel>)>);
+
+/// A model, and of a checkpoint when its file was written last.
+type Key = (String, Option<std::time::SystemTime>);
+
+impl Segmenters {
+    /// How many stay loaded: one and what it is compared with, and one more to go back to. Some are of 200 MB.
+    const KEEP: usize = 3;
+
+    fn get(&mut self, model: &str) -> Result<Arc<SegmentationModel>, TaskError> {
+        let written = std::fs::metadata(model).and_then(|m| m.modified()).ok();
+        let key = (model.to_owned(), written);
+        let found = match self.0.iter().position(|(k, _)| *k == key) {
+            Some(at) => self.0.remove(at).1,
+            None => Arc::new(SegmentationModel::named(model)?),
+        };
+        self.0.truncate(Self::KEEP - 1);
+        self.0.insert(0, (key, found.clone()));
+        Ok(found)
+    }
+}
+
+fn segment(
+    models: &mut Segmenters,
+    gpu: &Gpu,
+    desk: &Desk<NetOutcome>,
+    entry: PictureId,
+    picture: &Arc<Picture>,
+    asked: &Asked,
+) -> Result<NetOutcome, TaskError> {
+    let model = models.get(&asked.model)?;
+    let outcome = desk.watched(|w| model.run(picture, &asked.params, w))?;
+    // The thumbnail is of all classes in their own colours, whatever is shown now.
+    let look = SegmentLook::default().plain_overlay(model.classes());
+    let small = picture.resized(THUMB);
+    let labels = desk.watched(|w| outcome.scores.labels(small.size().map(|side| side as usize), w.token()))?;
+    let thumb = thumb_of(&overlay::export(&small, &labels, &look)?, THUMB);
+    // No room on the GPU is no reason to lose the result: it can still be exported.
+    let texture = gpu.as_ref().and_then(|(device, queue)| {
+        LabelTexture::upload(device, queue, outcome.size, &outcome.labels).map(Arc::new).ok()
+    });
+    let classes = model.classes().into();
+    let outcome = Arc::new(outcome);
+    Ok(NetOutcome::Segmented(Box::new(SegmentDone { entry, asked: asked.clone(), outcome, classes, thumb, texture })))
 }
 
 pub(super) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutcome>) -> Result<FileOutcome, Failure> {
@@ -219,22 +320,18 @@ pub(super) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutcome>) ->
                 }
                 Ok(FileOutcome::Read)
             }
-            FileJob::Upload { entry, made, picture } => {
-                let texture = upload(&gpu, picture).map(|t| t.map_err(|e| e.to_string()));
-                Ok(FileOutcome::Uploaded {
-                    entry: *entry,
-                    made: made.clone(),
-                    texture: texture.unwrap_or(Err(String::new())),
-                })
+            FileJob::Upload { entry, place, pixels } => {
+                let texture = match &gpu {
+                    Some(gpu) => place.texture(gpu, pixels).map_err(|e| e.to_string()),
+                    None => Err(String::new()),
+                };
+                Ok(FileOutcome::Uploaded { entry: *entry, place: place.clone(), texture })
             }
-            FileJob::Export { original, styled, look, path, format, replace } => {
-                let picture = compose(original, styled.as_deref(), look).map_err(failed)?;
-                let bytes = imaging::encode(&picture, *format).map_err(failed)?;
-                imaging::save_bytes(path, &bytes, *replace).map_err(failed)?;
-                Ok(FileOutcome::Saved(path.clone()))
+            FileJob::Export { product, path, replace } => {
+                product.save(path, *replace).map(|()| FileOutcome::Saved(product.files(path))).map_err(failed)
             }
-            FileJob::Copy { original, styled, look } => {
-                let p = compose(original, styled.as_deref(), look).map_err(failed)?;
+            FileJob::Copy(composition) => {
+                let p = composition.compose().map_err(failed)?;
                 let size = [p.width() as usize, p.height() as usize];
                 Ok(FileOutcome::Composed(ColorImage::from_rgba_unmultiplied(size, &p.to_srgba8())))
             }
@@ -242,10 +339,20 @@ pub(super) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutcome>) ->
     }
 }
 
-fn compose(original: &Picture, styled: Option<&Picture>, look: &Look) -> Result<Picture, imaging::ImagingError> {
-    match styled {
-        Some(styled) => crate::gpu::composite::export(original, styled, look.blend()),
-        None => Ok(original.clone()),
+impl Place {
+    fn texture(&self, (device, queue): &(wgpu::Device, wgpu::Queue), pixels: &Pixels) -> Result<Uploaded, GpuError> {
+        match (self, pixels) {
+            (Place::Map(_, map), Pixels::Segmentation(outcome)) => {
+                let (size, values) = map.values(outcome);
+                ScalarTexture::upload(device, queue, size, &values).map(|t| Uploaded::Map(Arc::new(t)))
+            }
+            (_, Pixels::Segmentation(outcome)) => LabelTexture::upload(device, queue, outcome.size, &outcome.labels)
+                .map(|t| Uploaded::Labels(Arc::new(t))),
+            (_, Pixels::Picture(picture)) => {
+                PictureTexture::upload(device, queue, picture.size(), &picture.to_srgba8())
+                    .map(|t| Uploaded::Picture(Arc::new(t)))
+            }
+        }
     }
 }
 

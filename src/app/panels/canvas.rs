@@ -11,12 +11,14 @@ use lucide_icons::Icon;
 use crate::app::App;
 use crate::app::commands::Command as C;
 use crate::app::panels::menu_bar::tip;
-use crate::app::session::CompareMode;
+use crate::app::panels::regions::{self, Place, Side};
+use crate::app::segment_look::Asked;
+use crate::app::session::{CompareMode, Task};
 use crate::app::studio::PictureId;
 use crate::app::theme;
 use crate::app::widgets::{caption, icon, icon_only, icon_toggle, main_button, named};
 use crate::app::workers::NetJob;
-use crate::gpu::{Compare, Over, Scene, View, paint};
+use crate::gpu::{Compare, Over, Pane, Scene, View, paint};
 
 /// How pictures are looked at. A picture without a view is fitted.
 #[derive(Default)]
@@ -49,8 +51,9 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     r.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &label));
 
     let ppp = ui.ctx().pixels_per_point();
-    let (original, result) = app.studio.textures(&app.session.look.params());
-    let has_result = result.is_some();
+    let original = app.studio.original();
+    let Laid { mut over, main, against } = laid(app);
+    let has_result = !matches!(over, Over::Nothing);
     let holding = app.canvas.holding || (ui.input(|i| i.key_down(Key::Space)) && !ui.ctx().text_edit_focused());
     let compare = match app.session.compare {
         _ if holding || !has_result => Compare::Original,
@@ -59,8 +62,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         CompareMode::SideBySide => Compare::SideBySide,
         CompareMode::Difference => Compare::Difference,
     };
-    let whole = [rect.width() * ppp, rect.height() * ppp];
-    let panes = compare.panes(whole);
+    let panes = compare.panes([rect.width() * ppp, rect.height() * ppp]);
     let pane_at = |p: Pos2| {
         let p = (p - rect.min) * ppp;
         let pane = panes.iter().rev().find(|n| p.x >= n.offset[0]).unwrap_or(&panes[0]);
@@ -69,33 +71,122 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     let pane = panes[0].size;
 
     let view = navigate(app, ui, &r, id, size, pane, pane_at);
+    let whole = |n: &Pane| {
+        Rect::from_min_size(rect.min + vec2(n.offset[0], n.offset[1]) / ppp, vec2(n.size[0], n.size[1]) / ppp)
+    };
+    // What lies where: the last is the result's, one before it that of what it is compared with.
+    let mut sides: Vec<Side> = panes
+        .iter()
+        .map(|n| Side { part: whole(n), place: Place { rect: whole(n), view, size }, shows: None })
+        .collect();
+    if let Compare::Split { at } = compare {
+        let x = split_at(rect, view, size, pane, at, ppp).clamp(rect.left(), rect.right());
+        let place = sides[0].place;
+        sides = [Rect::everything_left_of(x), Rect::everything_right_of(x)]
+            .map(|half| Side { part: rect.intersect(half), place, shows: None })
+            .into();
+    }
+    let titles = [against.as_ref(), main.as_ref()].map(|asked| asked.map(|asked| app.model_name(&asked.model)));
+    if compare != Compare::Original {
+        let mut shown = [main, against].into_iter();
+        sides.iter_mut().rev().for_each(|side| side.shows = shown.next().flatten());
+    }
+    let hovered = regions::hovered(app, ui, &r, &sides);
+    if let Over::Labels { overlay, .. } = &mut over {
+        overlay.lit = hovered.or(overlay.lit);
+    }
+    regions::clicked(app, ui, &r, &sides);
     if let Some(original) = original {
-        let scene = Scene {
-            original,
-            over: result.map_or(Over::Nothing, |result| Over::Picture { result, blend: app.session.look.blend() }),
-            compare,
-            view,
-            surround: theme::surround(ui.visuals().dark_mode),
-            pixel_grid: true,
-        };
+        let surround = theme::surround(ui.visuals().dark_mode);
+        let scene = Scene { original, over, compare, view, surround, pixel_grid: true };
         ui.painter().add(paint(scene.clone(), rect));
         loupe(ui, &r, scene, size, pane, pane_at);
     } else {
         ui.put(Rect::from_center_size(rect.center(), vec2(32.0, 32.0)), egui::Spinner::new());
     }
+    if compare != Compare::Difference {
+        sides.iter().for_each(|side| regions::names(app, ui, side));
+    }
     if let Compare::Split { .. } = compare {
         split_line(app, ui, rect, view, size, pane);
     }
-    if matches!(compare, Compare::SideBySide) {
-        badge(ui, pos2(rect.left() + 12.0, rect.top() + 12.0), Align2::LEFT_TOP, &app.words.get("original"));
-        badge(ui, pos2(rect.center().x + 12.0, rect.top() + 12.0), Align2::LEFT_TOP, &app.words.get("result"));
-    } else if holding && has_result {
-        badge(ui, pos2(rect.left() + 12.0, rect.top() + 12.0), Align2::LEFT_TOP, &app.words.get("original"));
-    }
+    name_sides(app, ui, &sides, titles, compare, holding && has_result);
+    regions::legend(app, ui, rect, &sides);
+    regions::tell(app, ui, &r, &sides);
     compare_bar(app, ui, rect, has_result);
     zoom_bar(app, ui, rect, view);
     progress_line(app, ui, rect, id);
     hovering(app, ui, rect);
+}
+
+/// What is laid over the picture; of segmentations which, and which it is compared with, if any.
+struct Laid {
+    over: Over,
+    main: Option<Asked>,
+    against: Option<Asked>,
+}
+
+/// What the chosen task has made of the shown picture, as far as it is there. Asks for uploads that are missing.
+fn laid(app: &mut App) -> Laid {
+    let nothing = Laid { over: Over::Nothing, main: None, against: None };
+    match app.session.task {
+        Task::Style => match app.studio.textures(&app.session.look.params()).1 {
+            Some(result) => {
+                let over = Over::Picture { result, blend: app.session.look.blend() };
+                Laid { over, ..nothing }
+            }
+            None => nothing,
+        },
+        Task::Segment => segmentation(app).unwrap_or(nothing),
+    }
+}
+
+fn segmentation(app: &mut App) -> Option<Laid> {
+    let look = &app.session.segment;
+    let e = app.studio.current()?;
+    let s = e.segmentation_so_far(&look.asked())?;
+    let against = look.asked_other().and_then(|other| e.segmentation_against(s, &other)).map(|o| o.asked.clone());
+    let (main, overlay, tint, map) = (s.asked.clone(), look.overlay(s, None), look.tint(), look.map(s));
+    if let Some(map) = map.and_then(|map| app.studio.map_texture(&main, map)) {
+        return Some(Laid { over: Over::Scalar { map, tint }, main: Some(main), against: None });
+    }
+    let labels = app.studio.label_texture(&main)?;
+    let with = against.and_then(|asked| app.studio.label_texture(&asked).map(|texture| (asked, texture)));
+    let (against, other) = with.unzip();
+    Some(Laid { over: Over::Labels { labels, other, overlay }, main: Some(main), against })
+}
+
+/// Says which is which: the original and the result, or two models.
+fn name_sides(
+    app: &App,
+    ui: &Ui,
+    sides: &[Side],
+    [against, main]: [Option<String>; 2],
+    compare: Compare,
+    holding: bool,
+) {
+    let corner = |side: &Side| side.part.left_top() + vec2(12.0, 12.0);
+    let original = app.words.get("original");
+    match (compare, sides) {
+        (Compare::SideBySide, [left, right]) => {
+            badge(ui, corner(left), Align2::LEFT_TOP, against.as_ref().unwrap_or(&original));
+            badge(ui, corner(right), Align2::LEFT_TOP, &main.unwrap_or_else(|| app.words.get("result")));
+        }
+        (Compare::Split { .. }, [left, right]) => {
+            // Of an original and its result everybody sees which is which.
+            let (Some(against), Some(main)) = (against, main) else { return };
+            let [left, right] = [left.part.left_top(), right.part.right_top()];
+            badge(ui, left + vec2(12.0, 12.0), Align2::LEFT_TOP, &against);
+            badge(ui, right + vec2(-12.0, 12.0), Align2::RIGHT_TOP, &main);
+        }
+        (Compare::Original, [side]) if holding => badge(ui, corner(side), Align2::LEFT_TOP, &original),
+        _ => {}
+    }
+}
+
+/// Where the split's line stands in the window, from its left, in points.
+fn split_at(rect: Rect, view: View, size: [u32; 2], pane: [f32; 2], at: f32, ppp: f32) -> f32 {
+    rect.left() + view.picture_to_screen([at * size[0] as f32, 0.0], pane)[0] / ppp
 }
 
 /// Wheel zooms to the cursor, drag pans, a double click goes between the whole picture and its pixels.
@@ -219,7 +310,8 @@ fn split_line(app: &mut App, ui: &mut Ui, rect: Rect, view: View, size: [u32; 2]
     );
 }
 
-fn badge(ui: &Ui, at: Pos2, anchor: Align2, text: &str) {
+/// A short text on a dark ground.
+pub(super) fn badge(ui: &Ui, at: Pos2, anchor: Align2, text: &str) {
     let galley = ui.painter().layout_no_wrap(text.to_owned(), FontId::proportional(theme::CAPTION), Color32::WHITE);
     let rect = anchor.anchor_size(at, galley.size() + vec2(16.0, 8.0));
     ui.painter().rect_filled(rect, theme::RADIUS, Color32::from_black_alpha(170));
@@ -229,7 +321,8 @@ fn badge(ui: &Ui, at: Pos2, anchor: Align2, text: &str) {
 /// A thin line along the top: how far the job for this picture is. The old result stays in view meanwhile.
 fn progress_line(app: &App, ui: &Ui, rect: Rect, id: PictureId) {
     let Some(running) = app.studio.nets.running() else { return };
-    if matches!(&*running.job, NetJob::Style { entry, .. } if *entry == id) {
+    let shown = matches!(&*running.job, NetJob::Style { .. } | NetJob::Segment { .. });
+    if shown && running.job.entry() == Some(id) {
         let line = Rect::from_min_size(rect.min, vec2(rect.width() * running.done, 3.0));
         ui.painter().rect_filled(line, 0, theme::accent(ui.visuals().dark_mode));
     }

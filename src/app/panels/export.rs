@@ -7,17 +7,60 @@ use lucide_icons::Icon;
 
 use crate::app::App;
 use crate::app::dialogs::Ask;
+use crate::app::product::Product;
+use crate::app::segment_look::Shown;
+use crate::app::session::Task;
 use crate::app::widgets::{caption, dialog, icon, icon_button, main_button, named};
 use crate::app::workers::FileJob;
-use crate::imaging::{Format, Loss};
+use crate::gpu::OverlayMode;
+use crate::imaging::{Format, Loss, Picture};
+use crate::tasks::segment::Area;
 
 /// What the person is filling in.
 pub struct State {
     /// The path as typed.
     pub path: String,
+    what: What,
     replace: bool,
     /// The field takes the keyboard once, when the dialog opens.
     opened: bool,
+}
+
+/// What of a result is saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum What {
+    /// The picture, as it is seen.
+    #[default]
+    Picture,
+    /// A segmentation's labels.
+    Labels,
+    /// Its classes, one cut-out each.
+    CutOuts,
+    /// Its areas in numbers.
+    Areas,
+}
+
+impl What {
+    const ALL: [What; 4] = [What::Picture, What::Labels, What::CutOuts, What::Areas];
+
+    fn key(self) -> &'static str {
+        match self {
+            What::Picture => "export-what-picture",
+            What::Labels => "export-what-labels",
+            What::CutOuts => "export-what-cut-outs",
+            What::Areas => "export-what-areas",
+        }
+    }
+
+    /// How its file's name ends, where that is not for the person to choose, and what its name has before that.
+    fn ending(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            What::Picture => None,
+            What::Labels => Some(("-labels", "png")),
+            What::CutOuts => Some(("-cut-out", "png")),
+            What::Areas => Some(("-areas", "json")),
+        }
+    }
 }
 
 const FORMATS: [&str; 4] = ["png", "jpg", "webp", "tiff"];
@@ -31,55 +74,93 @@ pub fn open(app: &mut App) {
         .filter(|f| f.is_dir())
         .or_else(|| directories::UserDirs::new().map(|d| d.home_dir().to_owned()))
         .unwrap_or_default();
-    let path = free_name(&folder, &e.name, app);
-    app.export = Some(State { path: path.display().to_string(), replace: false, opened: false });
+    let path = free_name(&folder, &e.name, app, What::Picture);
+    app.export = Some(State { path: path.display().to_string(), what: What::Picture, replace: false, opened: false });
 }
 
-/// A file name for a picture with the chosen style that is not taken in `folder`.
-fn free_name(folder: &Path, picture: &str, app: &App) -> PathBuf {
+/// A file name for a picture's result that is not taken in `folder`.
+fn free_name(folder: &Path, picture: &str, app: &App, what: What) -> PathBuf {
     let stem = Path::new(picture).file_stem().map_or("picture".into(), |s| s.to_string_lossy().into_owned());
-    let style = app.session.look.mix.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join("+");
-    let extension = &app.session.export.format;
-    let numbered = (2..10_000).map(|n| folder.join(format!("{stem}-{style}-{n}.{extension}")));
-    let first = folder.join(format!("{stem}-{style}.{extension}"));
+    let made_by = match app.session.task {
+        Task::Style => app.session.look.mix.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join("+"),
+        Task::Segment => {
+            let model = Path::new(&app.session.segment.model);
+            model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        }
+    };
+    let (more, extension) = what.ending().unwrap_or(("", &app.session.export.format));
+    let numbered = (2..10_000).map(|n| folder.join(format!("{stem}-{made_by}{more}-{n}.{extension}")));
+    let first = folder.join(format!("{stem}-{made_by}{more}.{extension}"));
     std::iter::once(first.clone()).chain(numbered).find(|p| !p.exists()).unwrap_or(first)
 }
 
-/// Saves, with the look in force, every picture that has a result for the chosen style.
+/// Saves, as it would be seen, every picture that has a result for the settings in force.
 pub fn all(app: &mut App, folder: &Path) {
-    let params = app.session.look.params();
     let quality = app.session.export.quality;
     let mut taken = std::collections::HashSet::new();
     let mut jobs = Vec::new();
     for e in &app.studio.entries {
-        let Some(made) = e.find(&params) else { continue };
-        let mut path = free_name(folder, &e.name, app);
+        let seen = app.seen_of(e);
+        if !seen.has_result() {
+            continue;
+        }
+        let mut path = free_name(folder, &e.name, app, What::Picture);
         // Two pictures of the same name from different folders must not end in one file.
         let mut n = 2;
         while !taken.insert(path.clone()) {
-            path = free_name(folder, &format!("{}-{n}", Path::new(&e.name).with_extension("").display()), app);
+            let name = format!("{}-{n}", Path::new(&e.name).with_extension("").display());
+            path = free_name(folder, &name, app, What::Picture);
             n += 1;
         }
+        if cut_out(app) && path.extension().is_some_and(|e| e == "jpg") {
+            // It could not hold what is cut away.
+            path.set_extension("png");
+        }
         let Some(format) = format_of(&path.display().to_string(), quality) else { continue };
-        let (original, styled, look) = (e.picture.clone(), Some(made.styled.clone()), app.session.look.clone());
-        jobs.push(FileJob::Export { original, styled, look, path, format, replace: false });
+        jobs.push(FileJob::Export { product: Product::Picture(seen, format), path, replace: false });
     }
     for job in jobs {
         app.studio.files.push(job);
     }
 }
 
+/// What the dialog would save now; `None` where the file's name tells no format, or there is no such result.
+fn product(app: &App, state: &State) -> Option<Product> {
+    let seen = app.seen()?;
+    let asked = app.session.segment.asked();
+    let s = app.studio.current()?.segmentation(&asked);
+    match state.what {
+        What::Picture => Some(Product::Picture(seen, format_of(&state.path, app.session.export.quality)?)),
+        // A name that promises another kind of file would be a trap.
+        what if what.ending().is_some_and(|(_, ending)| !ends_with(&state.path, ending)) => None,
+        What::Labels => s.map(|s| Product::Labels(s.outcome.clone())),
+        What::Areas => s.map(|s| Product::Areas(s.outcome.clone(), s.classes.clone())),
+        What::CutOuts => s.map(|s| {
+            let shown = |a: &Area| {
+                let name = s.classes.get(usize::from(a.class))?;
+                app.session.segment.shows(name).then(|| (a.class, name.clone()))
+            };
+            Product::CutOuts(seen.original, s.outcome.clone(), s.outcome.areas.iter().filter_map(shown).collect())
+        }),
+    }
+}
+
 /// Draws the dialog, while it is open.
 pub fn show(app: &mut App, ui: &Ui) {
     let Some(mut state) = app.export.take() else { return };
-    let Some((original, styled)) = app.seen() else { return };
+    let Some(seen) = app.seen() else { return };
+    let original = seen.original.clone();
     let mut save = false;
+    let mut entered = false;
     let modal = dialog(ui, "export").show(ui.ctx(), |ui| {
         ui.set_width(480.0);
         ui.heading(app.words.get("export-title"));
         let size = [("width", original.width()), ("height", original.height())];
         ui.label(caption(app.words.with("export-size", size)));
-        if styled.is_none() {
+        if app.session.task == Task::Segment {
+            what(app, ui, &mut state, seen.has_result());
+        }
+        if !seen.has_result() {
             ui.colored_label(ui.visuals().warn_fg_color, app.words.get("export-no-result"));
         }
 
@@ -92,6 +173,7 @@ pub fn show(app: &mut App, ui: &Ui) {
                     .desired_width(ui.available_width() - 120.0)
                     .margin(egui::vec2(8.0, 6.0)),
             );
+            entered = r.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
             let value = state.path.clone();
             r.widget_info(|| WidgetInfo {
                 label: Some(name.clone()),
@@ -112,53 +194,20 @@ pub fn show(app: &mut App, ui: &Ui) {
             }
         });
 
-        ui.horizontal(|ui| {
-            let text = ui.label(app.words.get("export-format")).id;
-            let mut chosen = app.session.export.format.clone();
-            egui::ComboBox::from_id_salt("format")
-                .selected_text(chosen.to_uppercase())
-                .show_ui(ui, |ui| {
-                    for f in FORMATS {
-                        ui.selectable_value(&mut chosen, f.to_owned(), f.to_uppercase());
-                    }
-                })
-                .response
-                .labelled_by(text);
-            if chosen != app.session.export.format {
-                state.path = Path::new(&state.path).with_extension(&chosen).display().to_string();
-                state.replace = false;
-                app.session.export.format = chosen;
-            }
-            if app.session.export.format == "jpg" {
-                let text = ui.label(app.words.get("export-quality")).id;
-                ui.add(egui::Slider::new(&mut app.session.export.quality, 1..=100)).labelled_by(text);
-            }
-        });
-
-        let format = format_of(&state.path, app.session.export.quality);
-        let mut possible = true;
-        match format {
-            None => {
-                possible = false;
-                warn(ui, &app.words.get("export-unknown-format"));
-            }
-            Some(f) => {
-                for loss in f.losses(&original) {
-                    match loss {
-                        Loss::Alpha => warn(ui, &app.words.get("loss-alpha")),
-                        Loss::SixteenBit => warn(ui, &app.words.get("loss-sixteen-bit")),
-                        Loss::TooLarge { max } => {
-                            possible = false;
-                            warn(ui, &app.words.with("loss-too-large", [("most", max)]));
-                        }
-                        Loss::Detail => {
-                            ui.label(caption(app.words.get("loss-detail")));
-                        }
-                    }
-                }
-            }
+        let product = product(app, &state);
+        let mut possible = product.is_some();
+        if state.what == What::Picture {
+            format(app, ui, &mut state);
+            possible = losses(app, ui, &state, &original);
+        } else if let Some((_, ending)) = state.what.ending().filter(|(_, ending)| !ends_with(&state.path, ending)) {
+            warn(ui, &app.words.with("export-ending", [("ending", ending)]));
+        } else if let Some(product @ Product::CutOuts(..)) = &product {
+            let names: Vec<_> = product.files(Path::new(state.path.trim())).iter().map(|f| file_name(f)).collect();
+            possible = !names.is_empty();
+            ui.label(caption(app.words.with("export-files", [("files", names.join(", "))])));
         }
-        let exists = Path::new(&state.path).exists();
+        let files = product.iter().flat_map(|p| p.files(Path::new(state.path.trim())));
+        let exists = files.into_iter().any(|f| f.exists());
         if exists {
             let text = app.words.get("export-replace");
             ui.checkbox(&mut state.replace, text);
@@ -168,34 +217,120 @@ pub fn show(app: &mut App, ui: &Ui) {
             let text = app.words.get("export-save");
             let ready = possible && (!exists || state.replace) && !state.path.trim().is_empty();
             let r = named(ui.add_enabled(ready, main_button(ui, &text, Icon::Download)), Role::Button, &text);
-            let enter = ui.input(|i| i.key_pressed(Key::Enter));
-            save = ready && (r.clicked() || enter);
+            save = ready && (r.clicked() || entered);
             if ui.button(app.words.get("cancel")).clicked() {
                 ui.close();
             }
         });
     });
-    if save && let Some(format) = format_of(&state.path, app.session.export.quality) {
+    if save && let Some(product) = product(app, &state) {
         let path = PathBuf::from(state.path.trim());
         app.session.export.folder = path.parent().map(Path::to_owned);
-        let look = app.session.look.clone();
-        app.studio.files.push(FileJob::Export { original, styled, look, path, format, replace: state.replace });
+        app.studio.files.push(FileJob::Export { product, path, replace: state.replace });
     } else if !modal.should_close() {
         app.export = Some(state);
     }
 }
 
+/// The choice of what to save of a segmentation.
+fn what(app: &App, ui: &mut Ui, state: &mut State, has_result: bool) {
+    ui.add_enabled_ui(has_result, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            for what in What::ALL {
+                let text = app.words.get(what.key());
+                let r = ui.radio(state.what == what, text);
+                if r.on_hover_text(app.words.get(&format!("{}-tip", what.key()))).clicked() && state.what != what {
+                    let folder = Path::new(state.path.trim()).parent().map(Path::to_owned).unwrap_or_default();
+                    let name = app.studio.current().map(|e| e.name.clone()).unwrap_or_default();
+                    state.what = what;
+                    state.path = free_name(&folder, &name, app, what).display().to_string();
+                    state.replace = false;
+                }
+            }
+        });
+    });
+}
+
+/// The format and, for JPEG, the quality.
+fn format(app: &mut App, ui: &mut Ui, state: &mut State) {
+    ui.horizontal(|ui| {
+        let text = ui.label(app.words.get("export-format")).id;
+        let mut chosen = app.session.export.format.clone();
+        egui::ComboBox::from_id_salt("format")
+            .selected_text(chosen.to_uppercase())
+            .show_ui(ui, |ui| {
+                for f in FORMATS {
+                    ui.selectable_value(&mut chosen, f.to_owned(), f.to_uppercase());
+                }
+            })
+            .response
+            .labelled_by(text);
+        if chosen != app.session.export.format {
+            state.path = Path::new(&state.path).with_extension(&chosen).display().to_string();
+            state.replace = false;
+            app.session.export.format = chosen;
+        }
+        if app.session.export.format == "jpg" {
+            let text = ui.label(app.words.get("export-quality")).id;
+            ui.add(egui::Slider::new(&mut app.session.export.quality, 1..=100)).labelled_by(text);
+        }
+    });
+}
+
+/// Says what the format would lose; false where it cannot hold the picture.
+fn losses(app: &App, ui: &mut Ui, state: &State, original: &Picture) -> bool {
+    let Some(format) = format_of(&state.path, app.session.export.quality) else {
+        warn(ui, &app.words.get("export-unknown-format"));
+        return false;
+    };
+    let mut possible = true;
+    let mut losses = format.losses(original);
+    if cut_out(app) && matches!(format, Format::Jpeg { .. }) && !losses.contains(&Loss::Alpha) {
+        losses.insert(0, Loss::Alpha);
+    }
+    for loss in losses {
+        match loss {
+            Loss::Alpha => warn(ui, &app.words.get("loss-alpha")),
+            Loss::SixteenBit => warn(ui, &app.words.get("loss-sixteen-bit")),
+            Loss::TooLarge { max } => {
+                possible = false;
+                warn(ui, &app.words.with("loss-too-large", [("most", max)]));
+            }
+            Loss::Detail => {
+                ui.label(caption(app.words.get("loss-detail")));
+            }
+        }
+    }
+    possible
+}
+
+fn ends_with(path: &str, ending: &str) -> bool {
+    Path::new(path.trim()).extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
+}
+
+/// Whether what is seen is transparent where no class is.
+fn cut_out(app: &App) -> bool {
+    let look = &app.session.segment;
+    app.session.task == Task::Segment && look.shown == Shown::Classes && look.mode == OverlayMode::CutOut
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// The person chose a place in the system's dialog, which has asked about replacing already.
 pub fn chosen(app: &mut App, path: PathBuf) {
-    if let Some(state) = &mut app.export {
-        state.replace = path.exists();
-        let path = if path.extension().is_none() { path.with_extension(&app.session.export.format) } else { path };
-        if let Some(f) =
-            FORMATS.iter().find(|f| format_of(&path.display().to_string(), 90).is_some_and(|g| g.extension() == **f))
-        {
-            app.session.export.format = (*f).to_owned();
-        }
-        state.path = path.display().to_string();
+    let Some(state) = &mut app.export else { return };
+    let ending = state.what.ending().map_or(app.session.export.format.clone(), |(_, ending)| ending.to_owned());
+    let full = match state.what {
+        What::Picture if path.extension().is_some() => path.clone(),
+        _ => path.with_extension(&ending),
+    };
+    // The dialog has asked about this one file, and about no other.
+    state.replace = full == path && path.exists() && state.what != What::CutOuts;
+    state.path = full.display().to_string();
+    if let (What::Picture, Some(format)) = (state.what, format_of(&state.path, 90)) {
+        app.session.export.format = format.extension().to_owned();
     }
 }
 

@@ -7,6 +7,9 @@ use egui::{
 use crate::app::App;
 use crate::app::commands::Command as C;
 use crate::app::panels::menu_bar::tip;
+use crate::app::segmented::Segmented;
+use crate::app::session::Task;
+use crate::app::studio::Made;
 use crate::app::theme::{self, RADIUS};
 use crate::app::widgets::{caption, elide, icon_only};
 
@@ -17,18 +20,18 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     let mut open = app.session.strip;
     Panel::bottom("film-strip").exact_size(SIDE + 52.0).resizable(false).show_collapsible(ui, &mut open, |ui| {
         ui.add_space(6.0);
-        let results = app.studio.current().map_or(0, |e| e.made.len());
+        let results = results(app);
         ui.horizontal_top(|ui| {
             let width = ui.available_width();
-            let share = if results == 0 {
+            let share = if results.is_empty() {
                 width
             } else {
-                (width * 0.5).max(width - 14.0 - (results as f32 * (SIDE + 8.0)).max(150.0))
+                (width * 0.5).max(width - 14.0 - (results.len() as f32 * (SIDE + 8.0)).max(150.0))
             };
             ui.allocate_ui(vec2(share, SIDE + 40.0), |ui| pictures(app, ui));
-            if results > 0 {
+            if !results.is_empty() {
                 ui.separator();
-                ui.vertical(|ui| made(app, ui));
+                ui.vertical(|ui| made(app, ui, &results));
             }
         });
     });
@@ -81,36 +84,78 @@ fn pictures(app: &mut App, ui: &mut Ui) {
     });
 }
 
-fn made(app: &mut App, ui: &mut Ui) {
-    let Some(e) = app.studio.current() else { return };
+/// A result as the strip shows it.
+struct Result {
+    thumb: TextureHandle,
+    name: String,
+    seconds: f64,
+    chosen: bool,
+}
+
+/// The results of the chosen task on the shown picture.
+fn results(app: &App) -> Vec<Result> {
+    let Some(e) = app.studio.current() else { return Vec::new() };
+    match app.session.task {
+        Task::Style => {
+            let params = app.session.look.params();
+            let result = |m: &Made| Result {
+                thumb: m.thumb.clone(),
+                name: app.mix_name(&m.params.mix),
+                seconds: m.seconds,
+                chosen: m.params == params,
+            };
+            e.made.iter().map(result).collect()
+        }
+        Task::Segment => {
+            let asked = app.session.segment.asked();
+            let result = |s: &Segmented| Result {
+                thumb: s.thumb.clone(),
+                name: app.model_name(&s.asked.model),
+                seconds: s.outcome.seconds,
+                chosen: s.asked == asked,
+            };
+            e.segmented.iter().map(result).collect()
+        }
+    }
+}
+
+fn made(app: &mut App, ui: &mut Ui, results: &[Result]) {
     ui.horizontal(|ui| {
         ui.set_height(26.0);
-        ui.label(caption(app.words.with("strip-results", [("count", e.made.len())])));
+        ui.label(caption(app.words.with("strip-results", [("count", results.len())])));
     });
-    let params = app.session.look.params();
     let mut picked = None;
     ScrollArea::horizontal().id_salt("results").auto_shrink([false, true]).show(ui, |ui| {
         ui.horizontal(|ui| {
-            for (i, m) in e.made.iter().enumerate() {
-                let name = app.mix_name(&m.params.mix);
+            for (i, m) in results.iter().enumerate() {
                 let (_, rect) = ui.allocate_space(vec2(SIDE, SIDE));
-                let r = thumb(ui, rect, ("result", i), &m.thumb, m.params == params, &name);
+                let r = thumb(ui, rect, ("result", i), &m.thumb, m.chosen, &m.name);
                 let facts = app.words.with("made-in", [("seconds", format!("{:.1}", m.seconds))]);
                 let r = r.on_hover_ui(|ui| {
-                    ui.label(&name);
+                    ui.label(&m.name);
                     ui.label(caption(facts));
                 });
                 if r.clicked() {
-                    picked = Some(m.params.clone());
+                    picked = Some(i);
                 }
             }
         });
     });
-    if let Some(p) = picked {
-        app.mixing = p.mix.len() > 1;
-        app.session.look.mix = p.mix;
-        app.session.look.longer_side = p.longer_side;
-        app.session.look.precision = p.precision;
+    let Some((e, i)) = app.studio.current().zip(picked) else { return };
+    match app.session.task {
+        Task::Style => {
+            if let Some(p) = e.made.get(i).map(|m| m.params.clone()) {
+                app.mixing = p.mix.len() > 1;
+                app.session.look.mix = p.mix;
+                app.session.look.longer_side = p.longer_side;
+                app.session.look.precision = p.precision;
+            }
+        }
+        Task::Segment => {
+            if let Some(asked) = e.segmented.get(i).map(|s| s.asked.clone()) {
+                app.session.segment.take_back(asked);
+            }
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 use egui::{Panel, ScrollArea, Ui};
 use lucide_icons::Icon;
 
-use crate::app::App;
 use crate::app::commands::Command as C;
 use crate::app::panels::menu_bar::tip;
+use crate::app::session::Task;
 use crate::app::widgets::{main_button, named};
+use crate::app::{App, tasks};
 
 /// Draws the inspector.
 pub fn show(app: &mut App, ui: &mut Ui) {
@@ -22,8 +23,9 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             }
             ui.add_space(8.0);
         });
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            crate::app::tasks::style::show(app, ui);
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| match app.session.task {
+            Task::Style => tasks::style::show(app, ui),
+            Task::Segment => tasks::segment::show(app, ui),
         });
     });
     app.session.inspector = open;

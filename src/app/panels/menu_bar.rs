@@ -4,7 +4,7 @@ use egui::{Button, Panel, Ui};
 use lucide_icons::Icon;
 
 use crate::app::commands::Command as C;
-use crate::app::session::Theme;
+use crate::app::session::{Task, Theme};
 use crate::app::widgets::{icon, icon_only, named};
 use crate::app::{App, words::Words};
 
@@ -20,7 +20,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 ui,
                 "menu-file",
                 &[
-                    &[C::Open, C::OpenFolder, C::OpenPath, C::Paste, C::OpenSamples],
+                    &[C::Open, C::OpenFolder, C::OpenPath, C::Paste, C::OpenSamples, C::OpenCheckpoint],
                     &[C::Export, C::ExportAll, C::CopyResult],
                     &[C::RemovePicture, C::Quit],
                 ],
@@ -29,7 +29,11 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 app,
                 ui,
                 "menu-edit",
-                &[&[C::Undo, C::Redo, C::ResetLook], &[C::ApplyToAll, C::CancelJob, C::CancelAll]],
+                &[
+                    &[C::TaskStyle, C::TaskSegment],
+                    &[C::Undo, C::Redo, C::ResetLook],
+                    &[C::ApplyToAll, C::CancelJob, C::CancelAll],
+                ],
             );
             menu(
                 app,
@@ -123,6 +127,8 @@ fn is_chosen(app: &App, c: C) -> bool {
         C::ReduceMotion => s.still,
         C::LanguageEnglish => app.words.language == L::En,
         C::LanguageKorean => app.words.language == L::Ko,
+        C::TaskStyle => s.task == Task::Style,
+        C::TaskSegment => s.task == Task::Segment,
         C::ToggleInspector => s.inspector,
         C::ToggleStrip => s.strip,
         _ => false,

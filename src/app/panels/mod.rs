@@ -9,4 +9,5 @@ pub mod menu_bar;
 pub mod open_path;
 pub mod palette;
 pub mod rail;
+pub mod regions;
 pub mod status_bar;

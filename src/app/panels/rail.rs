@@ -5,6 +5,7 @@ use egui::{Align, Button, Layout, Panel, RichText, Role, Ui, vec2};
 use crate::app::App;
 use crate::app::commands::Command as C;
 use crate::app::panels::menu_bar::tip;
+use crate::app::session::Task;
 use crate::app::widgets::{icon, named};
 
 /// Draws the rail.
@@ -12,7 +13,9 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     Panel::left("rail").exact_size(72.0).resizable(false).show(ui, |ui| {
         ui.add_space(8.0);
         ui.with_layout(Layout::top_down(Align::Center), |ui| {
-            task(app, ui, C::TaskStyle, true);
+            let chosen = app.session.task;
+            task(app, ui, C::TaskStyle, chosen == Task::Style);
+            task(app, ui, C::TaskSegment, chosen == Task::Segment);
         });
         ui.with_layout(Layout::bottom_up(Align::Center), |ui| {
             ui.add_space(8.0);

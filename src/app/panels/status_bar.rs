@@ -38,6 +38,7 @@ fn job(app: &mut App, ui: &mut Ui) {
     let what = match &*running.job {
         NetJob::Load => app.words.get("job-load"),
         NetJob::Gallery { .. } => app.words.get("job-gallery"),
+        NetJob::Segment { asked, .. } => app.words.with("job-segment", [("model", app.model_name(&asked.model))]),
         NetJob::Style { params, .. } => app.words.with("job-style", [("style", app.mix_name(&params.mix))]),
     };
     ui.label(caption(&what));

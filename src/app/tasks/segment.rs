@@ -1,0 +1,380 @@
+//! The segmentation task's controls: the model, what is shown, the classes, and how labels are refined.
+
+use std::path::{Path, PathBuf};
+
+use egui::{Align, Button, ComboBox, Layout, Role, Slider, Ui, WidgetInfo, vec2};
+use lucide_icons::Icon;
+
+use crate::app::App;
+use crate::app::commands::Command as C;
+use crate::app::panels::menu_bar::tip;
+use crate::app::panels::regions::share;
+use crate::app::segment_look::{SegmentLook, Shown};
+use crate::app::segmented::Segmented;
+use crate::app::session::{CompareMode, Task};
+use crate::app::widgets::{caption, elide, icon_only, icon_toggle, named, percent};
+use crate::gpu::{Colormap, OverlayMode};
+use crate::nn::Precision;
+use crate::tasks::segment::{Refine, models};
+
+/// The working sizes on offer, in pixels.
+const SIZES: [u32; 5] = [320, 480, 640, 960, 1280];
+
+/// Draws the controls.
+pub fn show(app: &mut App, ui: &mut Ui) {
+    ui.add_space(8.0);
+    ui.horizontal(|ui| {
+        ui.heading(app.words.get("cmd-task-segment-short"));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let r = icon_only(ui, Icon::RotateCcw, &app.words.get("cmd-reset-look"));
+            if r.on_hover_text(tip(&app.words, C::ResetLook)).clicked() {
+                app.ask(C::ResetLook);
+            }
+        });
+    });
+    model(app, ui);
+    ui.separator();
+    shown(app, ui);
+    ui.separator();
+    classes(app, ui);
+    ui.separator();
+    refinement(app, ui);
+    ui.separator();
+    computation(app, ui);
+    ui.add_space(8.0);
+}
+
+/// A row of buttons of which one is pressed.
+fn choice<T: PartialEq + Copy>(app: &App, ui: &mut Ui, value: &mut T, options: &[(T, &str)]) {
+    let gap = 4.0;
+    let width = (ui.available_width() - gap * (options.len() - 1) as f32) / options.len() as f32;
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = gap;
+        for (option, key) in options {
+            let (name, chosen) = (app.words.get(key), value == option);
+            let r = ui.add(Button::selectable(chosen, &name).min_size(vec2(width, 28.0)).truncate());
+            r.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, chosen, &name));
+            if r.on_hover_text(app.words.get(&format!("{key}-tip"))).clicked() {
+                *value = *option;
+            }
+        }
+    });
+}
+
+fn model(app: &mut App, ui: &mut Ui) {
+    let mut look = app.session.segment.clone();
+    let checkpoints: Vec<String> = app.session.checkpoints.iter().map(|p| p.display().to_string()).collect();
+    labelled(ui, &app.words.get("segment-model"), &app.words.get("segment-model-tip"), |ui, width| {
+        ComboBox::from_id_salt("model").selected_text(app.model_name(&look.model)).width(width).truncate().show_ui(
+            ui,
+            |ui| {
+                for choice in models() {
+                    let name = app.model_name(choice.id);
+                    let r = ui.selectable_value(&mut look.model, choice.id.to_owned(), name);
+                    r.on_hover_text(app.model_hint(choice.id));
+                }
+                for path in &checkpoints {
+                    ui.selectable_value(&mut look.model, path.clone(), app.model_name(path)).on_hover_text(path);
+                }
+                ui.separator();
+                if ui.button(app.words.get("cmd-open-checkpoint")).clicked() {
+                    app.asked.push(C::OpenCheckpoint);
+                }
+            },
+        )
+    });
+    let none = app.words.get("segment-other-none");
+    let others: Vec<String> = models().iter().map(|c| c.id.to_owned()).chain(checkpoints.iter().cloned()).collect();
+    labelled(ui, &app.words.get("segment-other"), &app.words.get("segment-other-tip"), |ui, width| {
+        let text = look.other.as_ref().map_or_else(|| none.clone(), |other| app.model_name(other));
+        ComboBox::from_id_salt("other").selected_text(text).width(width).truncate().show_ui(ui, |ui| {
+            ui.selectable_value(&mut look.other, None, &none);
+            for id in others.iter().filter(|id| **id != look.model && app.same_classes(id, &look.model)) {
+                ui.selectable_value(&mut look.other, Some(id.clone()), app.model_name(id))
+                    .on_hover_text(app.model_hint(id));
+            }
+        })
+    });
+    if look.model != app.session.segment.model && look.other.as_ref().is_some_and(|o| !app.same_classes(o, &look.model))
+    {
+        look.other = None;
+    }
+    if look.other.is_some() && look.other != app.session.segment.other {
+        // Two models are there to be compared.
+        app.session.compare = CompareMode::Split;
+    }
+    ui.label(caption(app.model_hint(&look.model)));
+    app.session.segment = look;
+}
+
+fn shown(app: &mut App, ui: &mut Ui) {
+    let mut look = app.session.segment.clone();
+    let options = [
+        (Shown::Classes, "show-classes"),
+        (Shown::Probability, "show-probability"),
+        (Shown::Uncertainty, "show-uncertainty"),
+    ];
+    choice(app, ui, &mut look.shown, &options);
+    if look.shown == Shown::Classes {
+        let modes = [
+            (OverlayMode::Fill, "mode-fill"),
+            (OverlayMode::Outlines, "mode-outlines"),
+            (OverlayMode::CutOut, "mode-cut-out"),
+        ];
+        choice(app, ui, &mut look.mode, &modes);
+    } else {
+        labelled(ui, &app.words.get("colormap"), &app.words.get("colormap-tip"), |ui, width| {
+            ComboBox::from_id_salt("colormap").selected_text(look.colormap.name()).width(width).truncate().show_ui(
+                ui,
+                |ui| {
+                    for map in Colormap::ALL {
+                        ui.selectable_value(&mut look.colormap, map, map.name());
+                    }
+                },
+            )
+        });
+    }
+    let (name, hint) = (app.words.get("opacity"), app.words.get("opacity-tip"));
+    let used = look.shown != Shown::Classes || look.mode != OverlayMode::CutOut;
+    ui.add_enabled_ui(used, |ui| {
+        percent(ui, &mut look.opacity, SegmentLook::default().opacity, &name, &hint);
+    });
+    ui.horizontal_wrapped(|ui| {
+        let (names, legend) = (app.words.get("show-names"), app.words.get("show-legend"));
+        ui.checkbox(&mut look.names, names).on_hover_text(app.words.get("show-names-tip"));
+        ui.checkbox(&mut look.legend, legend).on_hover_text(app.words.get("show-legend-tip"));
+    });
+    app.session.segment = look;
+}
+
+/// The legend: a row for each class that is in the picture, the largest first.
+fn classes(app: &mut App, ui: &mut Ui) {
+    let mut look = app.session.segment.clone();
+    let asked = look.asked();
+    let Some(e) = app.studio.current() else { return };
+    let running = app.studio.segmenting(e.id, &asked);
+    let Some(s) = e.segmentation_so_far(&asked) else {
+        ui.horizontal(|ui| match running {
+            true => {
+                ui.spinner();
+                ui.label(app.words.get("segment-running"));
+            }
+            false => {
+                ui.label(caption(app.words.get("segment-none")));
+                // It was cancelled, or failed.
+                if ui.button(app.words.get("segment-again")).clicked() {
+                    app.segment_again();
+                }
+            }
+        });
+        return;
+    };
+    ui.horizontal(|ui| {
+        ui.label(app.words.with("segment-classes", [("count", s.outcome.areas.len())]));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let all = app.words.get("show-all");
+            let able = s.classes.iter().any(|name| !look.shows(name));
+            let r = ui.add_enabled_ui(able, |ui| icon_only(ui, Icon::Eye, &all)).inner;
+            if r.on_hover_text(&all).clicked() {
+                s.classes.iter().for_each(|name| _ = look.hidden.remove(name));
+            }
+            if running {
+                ui.spinner();
+            }
+        });
+    });
+    let absent =
+        (0..s.classes.len() as u8).filter(|c| s.outcome.areas.iter().all(|a| a.class != *c)).map(|c| (c, None));
+    // How likely a class is can also be asked of one that is likeliest nowhere.
+    let absent = absent.filter(|_| look.shown == Shown::Probability);
+    let rows: Vec<(u8, Option<f64>)> = s.outcome.areas.iter().map(|a| (a.class, Some(a.share))).chain(absent).collect();
+    for (class, part) in rows {
+        let Some(name) = s.classes.get(usize::from(class)) else { continue };
+        row(app, ui, &mut look, s, class, name, part);
+    }
+    if s.outcome.areas.iter().all(|a| s.classes.get(usize::from(a.class)).is_none_or(|name| name == "background")) {
+        ui.label(caption(app.words.get("segment-nothing")));
+    }
+    app.session.segment = look;
+}
+
+/// A class: its colour, name, share of the picture (none where it is not in it), and whether it is shown.
+fn row(app: &App, ui: &mut Ui, look: &mut SegmentLook, s: &Segmented, class: u8, name: &str, part: Option<f64>) {
+    let shows = look.shows(name);
+    ui.horizontal(|ui| {
+        let mut colour = look.colour(&s.classes, class.into());
+        let text = app.words.class(name);
+        let what = app.words.with("class-colour", [("class", text.clone())]);
+        let r = ui.color_edit_button_srgb(&mut colour);
+        let r = named(r, Role::ColorWell, &what).on_hover_text(app.words.get("class-colour-tip"));
+        if r.changed() {
+            look.colours.insert(name.to_owned(), colour);
+        }
+        if r.secondary_clicked() {
+            look.colours.remove(name);
+        }
+        let chosen = look.class.as_deref() == Some(name);
+        let wide = (ui.available_width() - 132.0).max(60.0);
+        let label = if shows { egui::RichText::new(&text) } else { egui::RichText::new(&text).weak() };
+        // Names begin at the left, however wide the button.
+        let r = ui.add(Button::selectable(chosen, (label, egui::Atom::grow())).min_size(vec2(wide, 26.0)).truncate());
+        r.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, chosen, &text));
+        if r.on_hover_text(app.words.get("class-pick-tip")).clicked() {
+            look.class = (!chosen).then(|| name.to_owned());
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let hide = app.words.with(if shows { "class-hide" } else { "class-show" }, [("class", text.clone())]);
+            let eye = if shows { Icon::Eye } else { Icon::EyeOff };
+            if icon_only(ui, eye, &hide).on_hover_text(&hide).clicked() {
+                match shows {
+                    true => _ = look.hidden.insert(name.to_owned()),
+                    false => _ = look.hidden.remove(name),
+                }
+            }
+            let alone = s.classes.iter().all(|other| look.shows(other) == (other == name));
+            let solo = app.words.with("class-solo", [("class", text.clone())]);
+            if icon_toggle(ui, alone, Icon::Focus, &solo).on_hover_text(&solo).clicked() {
+                // Alone again: all come back, but for the background.
+                let hide = |other: &&String| if alone { *other == "background" } else { *other != name };
+                s.classes.iter().for_each(|name| _ = look.hidden.remove(name));
+                look.hidden.extend(s.classes.iter().filter(hide).cloned());
+            }
+            ui.label(caption(part.map_or_else(|| "–".to_owned(), share)));
+        });
+    });
+}
+
+fn refinement(app: &mut App, ui: &mut Ui) {
+    let look = &mut app.session.segment;
+    let (words, d) = (&app.words, Refine::default());
+    ui.checkbox(&mut look.refined, words.get("crf")).on_hover_text(words.get("crf-tip"));
+    if !look.refined {
+        return;
+    }
+    let refine = &mut look.refine;
+    slider(
+        ui,
+        Slider::new(&mut refine.iterations, Refine::ITERATIONS),
+        &words.get("crf-iterations"),
+        &words.get("crf-iterations-tip"),
+    )
+    .then(|| refine.iterations = d.iterations);
+    let reach = Slider::new(&mut refine.reach, Refine::REACH).step_by(0.5).suffix(" %");
+    slider(ui, reach, &words.get("crf-reach"), &words.get("crf-reach-tip")).then(|| refine.reach = d.reach);
+    let colour = Slider::new(&mut refine.colour, Refine::COLOUR).step_by(1.0);
+    slider(ui, colour, &words.get("crf-colour"), &words.get("crf-colour-tip")).then(|| refine.colour = d.colour);
+    let smoothness = Slider::new(&mut refine.smoothness, Refine::SMOOTHNESS).step_by(0.5).suffix(" px");
+    if slider(ui, smoothness, &words.get("crf-smoothness"), &words.get("crf-smoothness-tip")) {
+        refine.smoothness = d.smoothness;
+    }
+}
+
+/// A slider with its name above; true when a double click asks for its default.
+fn slider(ui: &mut Ui, slider: Slider<'_>, name: &str, tip: &str) -> bool {
+    let text = ui.label(name).id;
+    ui.spacing_mut().slider_width = (ui.available_width() - 76.0).max(80.0);
+    ui.add(slider).labelled_by(text).on_hover_text(tip).double_clicked()
+}
+
+fn computation(app: &mut App, ui: &mut Ui) {
+    let mut look = app.session.segment.clone();
+    let usual = models().iter().find(|m| m.id == look.model).and_then(|m| m.card.longer_side);
+    let text = |side: Option<u32>| match side.or(usual) {
+        Some(pixels) if side.is_none() => app.words.with("detail-usual-pixels", [("pixels", i64::from(pixels))]),
+        Some(pixels) => app.words.with("detail-pixels", [("pixels", i64::from(pixels))]),
+        None => app.words.get("detail-usual"),
+    };
+    labelled(ui, &app.words.get("detail"), &app.words.get("detail-tip"), |ui, width| {
+        ComboBox::from_id_salt("detail").selected_text(text(look.longer_side)).width(width).truncate().show_ui(
+            ui,
+            |ui| {
+                for side in [None].into_iter().chain(SIZES.map(Some)) {
+                    ui.selectable_value(&mut look.longer_side, side, text(side));
+                }
+            },
+        )
+    });
+    let available = Precision::Bf16.is_available();
+    let mut rounded = available && look.precision == Precision::Bf16;
+    let checkbox = egui::Checkbox::new(&mut rounded, app.words.get("bf16"));
+    let r = ui.add_enabled(available, checkbox).on_hover_text(app.words.get("segment-bf16-tip"));
+    if r.on_disabled_hover_text(app.words.get("bf16-missing")).changed() {
+        look.precision = if rounded { Precision::Bf16 } else { Precision::F32 };
+    }
+    app.session.segment = look;
+}
+
+/// A name, and a control beside it that takes the rest of the line.
+fn labelled<R>(ui: &mut Ui, name: &str, tip: &str, add: impl FnOnce(&mut Ui, f32) -> egui::InnerResponse<R>) {
+    /// Names take as much, so that the controls stand in a column.
+    const NAME: f32 = 76.0;
+    ui.horizontal(|ui| {
+        let at = egui::Rect::from_min_size(ui.cursor().min, vec2(NAME, 26.0));
+        let layout = Layout::left_to_right(Align::Center);
+        let label = ui.scope_builder(egui::UiBuilder::new().max_rect(at).layout(layout), |ui| {
+            ui.set_min_width(NAME);
+            ui.add(egui::Label::new(name).truncate())
+        });
+        let width = ui.available_width() - 16.0;
+        add(ui, width).response.labelled_by(label.inner.id).on_hover_text(tip);
+    });
+}
+
+impl App {
+    /// Takes a checkpoint as the model of the segmentation task.
+    pub fn open_checkpoint(&mut self, path: PathBuf) {
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let model = path.display().to_string();
+        // The file may hold other weights by now.
+        for e in &mut self.studio.entries {
+            e.segmented.retain(|s| s.asked.model != model);
+        }
+        self.session.segment.model = model;
+        self.session.segment.other = None;
+        self.session.task = Task::Segment;
+        self.session.inspector = true;
+        self.session.checkpoints.retain(|p| *p != path);
+        self.session.checkpoints.insert(0, path);
+        self.session.checkpoints.truncate(8);
+        self.segment_again();
+    }
+
+    /// Lets segmentations be asked for that were cancelled or failed.
+    pub fn segment_again(&mut self) {
+        self.asked_segmentations.clear();
+    }
+
+    /// What a segmentation model is called: by its id in the window's language, or its file's name.
+    pub fn model_name(&self, model: &str) -> String {
+        let key = format!("model-{model}");
+        if self.words.has(&key) {
+            return self.words.get(&key);
+        }
+        let file = || Path::new(model).file_name().map_or(model.to_owned(), |f| f.to_string_lossy().into_owned());
+        models().iter().find(|m| m.id == model).map_or_else(|| elide(&file(), 32), |m| m.card.name.clone())
+    }
+
+    /// What a segmentation model knows and how, in a sentence.
+    fn model_hint(&self, model: &str) -> String {
+        let key = format!("model-{model}-tip");
+        if self.words.has(&key) {
+            self.words.get(&key)
+        } else {
+            self.words.with("segment-checkpoint", [("path", model)])
+        }
+    }
+
+    /// Whether two models tell the same classes apart, so that their labels can be compared. Of a checkpoint that is not
+    /// known before it is run.
+    fn same_classes(&self, a: &str, b: &str) -> bool {
+        let classes = |model: &str| {
+            let shipped = models().into_iter().find(|m| m.id == model).map(|m| m.card.classes.clone());
+            let run = || self.studio.entries.iter().flat_map(|e| &e.segmented).find(|s| s.asked.model == model);
+            shipped.or_else(|| run().map(|s| s.classes.to_vec()))
+        };
+        match (classes(a), classes(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => true,
+        }
+    }
+}
