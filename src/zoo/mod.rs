@@ -111,7 +111,7 @@ macro_rules! shipped {
 
 /// A new model is one folder and one entry here.
 const SHIPPED: &[Shipped] =
-    shipped!["style-painters"];
+    shipped!["style-painters", "deeplabv3plus-voc", "deeplabv3plus-camvid", "unet-camvid", "fcn-8s-camvid"];
 
 /// The cards of all models at hand, in the order they are shown.
 pub fn models() -> &'static [Card] {

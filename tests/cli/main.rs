@@ -3,6 +3,7 @@
 
 mod files;
 mod painting;
+mod segment;
 mod tools;
 
 use std::fs;

@@ -1,6 +1,8 @@
 //! The whole window, driven by role and label as a person (or a screen reader) would: drop, pick, slide, undo, export.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod segment;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +13,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use lucida::app::session::{CompareMode, Session};
 use lucida::app::{App, Start};
-use lucida::gpu::{PictureTexture, composite};
+use lucida::gpu::composite;
 use lucida::imaging::{self, Format, Picture};
 use lucida::nn::Precision;
 
@@ -144,7 +146,13 @@ fn a_person_drops_picks_slides_takes_back_and_exports() {
     assert_eq!(h.state().session.look.mix, [("van-gogh-auvers".to_owned(), 1.0)]);
 
     // The strength slider starts no inference and uploads nothing.
-    let (uploads, made) = (PictureTexture::uploads(), h.state().studio.current().unwrap().made.len());
+    let textures = |h: &mut Window| {
+        let params = h.state().session.look.params();
+        let (original, styled) = h.state_mut().studio.textures(&params);
+        (original.expect("the photo is on the GPU"), styled.expect("the result is on the GPU"))
+    };
+    let (photo, styled) = textures(&mut h);
+    let made = h.state().studio.current().unwrap().made.len();
     let slider = h.get_by_role_and_label(Role::Slider, "Strength").rect();
     h.drag_at(slider.right_center() - egui::vec2(6.0, 0.0));
     h.run_steps(2);
@@ -157,7 +165,9 @@ fn a_person_drops_picks_slides_takes_back_and_exports() {
     let strength = h.state().session.look.strength;
     assert!((0.3..0.9).contains(&strength), "{strength}");
     assert!(h.state().studio.nets.is_idle());
-    assert_eq!((PictureTexture::uploads(), h.state().studio.current().unwrap().made.len()), (uploads, made));
+    assert_eq!(h.state().studio.current().unwrap().made.len(), made);
+    let (photo_now, styled_now) = textures(&mut h);
+    assert!(Arc::ptr_eq(&photo, &photo_now) && Arc::ptr_eq(&styled, &styled_now), "something was uploaded again");
 
     // The whole drag is one step back; and forth again.
     h.key_press_modifiers(Modifiers::COMMAND, Key::Z);
