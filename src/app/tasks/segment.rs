@@ -14,7 +14,6 @@ use crate::app::segmented::Segmented;
 use crate::app::session::{CompareMode, Task};
 use crate::app::widgets::{caption, elide, icon_only, icon_toggle, named, percent};
 use crate::gpu::{Colormap, OverlayMode};
-use crate::nn::Precision;
 use crate::tasks::segment::{Refine, models};
 
 /// The working sizes on offer, in pixels.
@@ -294,13 +293,7 @@ fn computation(app: &mut App, ui: &mut Ui) {
             },
         )
     });
-    let available = Precision::Bf16.is_available();
-    let mut rounded = available && look.precision == Precision::Bf16;
-    let checkbox = egui::Checkbox::new(&mut rounded, app.words.get("bf16"));
-    let r = ui.add_enabled(available, checkbox).on_hover_text(app.words.get("segment-bf16-tip"));
-    if r.on_disabled_hover_text(app.words.get("bf16-missing")).changed() {
-        look.precision = if rounded { Precision::Bf16 } else { Precision::F32 };
-    }
+    super::arithmetic(&app.words, ui, &mut look.precision, "segment-bf16-tip");
     app.session.segment = look;
 }
 

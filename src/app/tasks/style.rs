@@ -9,7 +9,6 @@ use crate::app::panels::menu_bar::tip;
 use crate::app::session::Look;
 use crate::app::theme::{self, RADIUS};
 use crate::app::widgets::{caption, icon_only, percent};
-use crate::nn::Precision;
 use crate::tasks::IDENTITY;
 use crate::zoo::StyleCard;
 
@@ -56,7 +55,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     let keep = app.words.get("keep-colours");
     ui.checkbox(&mut app.session.look.keep_colours, keep).on_hover_text(app.words.get("keep-colours-tip"));
     strokes(app, ui);
-    arithmetic(app, ui);
+    super::arithmetic(&app.words, ui, &mut app.session.look.precision, "bf16-tip");
     ui.add_space(8.0);
 }
 
@@ -175,16 +174,4 @@ fn strokes(app: &mut App, ui: &mut Ui) {
             });
         r.response.labelled_by(text).on_hover_text(app.words.get("stroke-tip"));
     });
-}
-
-/// Speed for exactness, where the processor has the instructions.
-fn arithmetic(app: &mut App, ui: &mut Ui) {
-    let available = Precision::Bf16.is_available();
-    let precision = &mut app.session.look.precision;
-    let mut rounded = available && *precision == Precision::Bf16;
-    let checkbox = egui::Checkbox::new(&mut rounded, app.words.get("bf16"));
-    let r = ui.add_enabled(available, checkbox).on_hover_text(app.words.get("bf16-tip"));
-    if r.on_disabled_hover_text(app.words.get("bf16-missing")).changed() {
-        *precision = if rounded { Precision::Bf16 } else { Precision::F32 };
-    }
 }
