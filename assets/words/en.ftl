@@ -161,6 +161,7 @@ segment-running = Looking at every pixel…
 segment-none = The network has not seen this picture.
 segment-again = Segment
 segment-nothing = The network sees none of the things it knows in this picture.
+segment-try = Try { $model }
 segment-classes =
     { $count ->
         [one] 1 class in this picture

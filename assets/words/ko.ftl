@@ -157,6 +157,7 @@ segment-running = 모든 픽셀을 살펴보는 중…
 segment-none = 신경망이 아직 이 사진을 보지 않았습니다.
 segment-again = 분할하기
 segment-nothing = 이 사진에는 신경망이 아는 것이 없습니다.
+segment-try = { $model } 써 보기
 segment-classes = 이 사진의 클래스 { $count }개
 segment-bf16-tip = 유효 비트 24개 대신 8개로 곱해 사진을 더 빨리 다시 분할합니다. 경계가 한두 픽셀 움직일 수 있습니다.
 model-deeplabv3plus-voc = 일상 · DeepLabV3+

@@ -252,3 +252,21 @@ fn a_wrong_checkpoint_is_told_and_a_right_one_used() {
     let saved = Session::load_quietly(&home.path("session.toml"));
     assert_eq!((saved.task, saved.checkpoints.len()), (Task::Segment, 2));
 }
+
+#[test]
+fn where_nothing_is_found_another_model_is_offered() {
+    let home = Home::new();
+    let plain = Picture::from_rgba8(160, 120, [250, 250, 252, 255].repeat(160 * 120)).unwrap();
+    let path = home.path("plain.png");
+    imaging::save_bytes(&path, &imaging::encode(&plain, Format::Png).unwrap(), true).unwrap();
+    let mut h = window([1280.0, 800.0], home.start(&[path]));
+    settled(&mut h);
+    h.key_press(Key::Num2);
+    h.run_steps(3);
+    segmented(&mut h);
+    assert!(shown(&h).outcome.areas.iter().all(|a| a.class == 0), "{:?}", shown(&h).outcome.areas);
+    h.get_by_label("Try Streets · U-Net").click();
+    h.run_steps(3);
+    segmented(&mut h);
+    assert_eq!(look(&h).model, "unet-camvid");
+}

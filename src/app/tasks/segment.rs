@@ -16,6 +16,9 @@ use crate::app::widgets::{caption, elide, icon_only, icon_toggle, named, percent
 use crate::gpu::{Colormap, OverlayMode};
 use crate::tasks::segment::{Refine, models};
 
+/// The model that finds something in every picture with a sky, a tree or a building.
+const LANDSCAPES: &str = "unet-camvid";
+
 /// The working sizes on offer, in pixels.
 const SIZES: [u32; 5] = [320, 480, 640, 960, 1280];
 
@@ -64,9 +67,12 @@ fn model(app: &mut App, ui: &mut Ui) {
     let mut look = app.session.segment.clone();
     let checkpoints: Vec<String> = app.session.checkpoints.iter().map(|p| p.display().to_string()).collect();
     labelled(ui, &app.words.get("segment-model"), &app.words.get("segment-model-tip"), |ui, width| {
-        ComboBox::from_id_salt("model").selected_text(app.model_name(&look.model)).width(width).truncate().show_ui(
-            ui,
-            |ui| {
+        ComboBox::from_id_salt("model")
+            .height(360.0)
+            .selected_text(app.model_name(&look.model))
+            .width(width)
+            .truncate()
+            .show_ui(ui, |ui| {
                 for choice in models() {
                     let name = app.model_name(choice.id);
                     let r = ui.selectable_value(&mut look.model, choice.id.to_owned(), name);
@@ -79,14 +85,13 @@ fn model(app: &mut App, ui: &mut Ui) {
                 if ui.button(app.words.get("cmd-open-checkpoint")).clicked() {
                     app.asked.push(C::OpenCheckpoint);
                 }
-            },
-        )
+            })
     });
     let none = app.words.get("segment-other-none");
     let others: Vec<String> = models().iter().map(|c| c.id.to_owned()).chain(checkpoints.iter().cloned()).collect();
     labelled(ui, &app.words.get("segment-other"), &app.words.get("segment-other-tip"), |ui, width| {
         let text = look.other.as_ref().map_or_else(|| none.clone(), |other| app.model_name(other));
-        ComboBox::from_id_salt("other").selected_text(text).width(width).truncate().show_ui(ui, |ui| {
+        ComboBox::from_id_salt("other").height(360.0).selected_text(text).width(width).truncate().show_ui(ui, |ui| {
             ui.selectable_value(&mut look.other, None, &none);
             for id in others.iter().filter(|id| **id != look.model && app.same_classes(id, &look.model)) {
                 ui.selectable_value(&mut look.other, Some(id.clone()), app.model_name(id))
@@ -193,6 +198,13 @@ fn classes(app: &mut App, ui: &mut Ui) {
     }
     if s.outcome.areas.iter().all(|a| s.classes.get(usize::from(a.class)).is_none_or(|name| name == "background")) {
         ui.label(caption(app.words.get("segment-nothing")));
+        // Another model may know what there is.
+        if look.model != LANDSCAPES && models().iter().any(|m| m.id == LANDSCAPES) {
+            let model = app.model_name(LANDSCAPES);
+            if ui.link(app.words.with("segment-try", [("model", model)])).clicked() {
+                look.model = LANDSCAPES.to_owned();
+            }
+        }
     }
     app.session.segment = look;
 }
