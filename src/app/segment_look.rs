@@ -79,7 +79,7 @@ impl Default for SegmentLook {
             longer_side: None,
             precision: Precision::F32,
             refined: false,
-            opacity: 0.6,
+            opacity: OverlayMode::Fill.usual_opacity(),
             mode: OverlayMode::Fill,
             shown: Shown::Classes,
             colormap: Colormap::Viridis,
@@ -118,10 +118,16 @@ impl SegmentLook {
         self.refine = refine.unwrap_or(self.refine);
     }
 
-    /// The colour of a class, by its place among `classes`.
-    pub fn colour(&self, classes: &[String], class: usize) -> [u8; 3] {
-        let chosen = classes.get(class).and_then(|name| self.colours.get(name));
-        chosen.copied().unwrap_or_else(|| ClassColours::of(classes).colour(class as u8))
+    /// The colours of a model's classes, and which of them are shown.
+    pub fn class_colours(&self, classes: &[String]) -> ClassColours {
+        let mut colours = ClassColours::of(classes);
+        for (class, name) in classes.iter().enumerate().take(MAX_CLASSES) {
+            if let Some(chosen) = self.colours.get(name) {
+                colours.set_colour(class as u8, *chosen);
+            }
+            colours.show(class as u8, self.shows(name));
+        }
+        colours
     }
 
     /// Whether a class is shown.
@@ -138,16 +144,8 @@ impl SegmentLook {
 
     /// The same with no class lit: what is written to files.
     pub fn plain_overlay(&self, classes: &[String]) -> Overlay {
-        let mut colours = ClassColours::of(classes);
-        for (class, name) in classes.iter().enumerate().take(MAX_CLASSES) {
-            if let Some(chosen) = self.colours.get(name) {
-                colours.set_colour(class as u8, *chosen);
-            }
-            colours.show(class as u8, self.shows(name));
-        }
-        // A cut-out leaves nothing of the rest.
-        let opacity = if self.mode == OverlayMode::CutOut { 1.0 } else { self.opacity };
-        Overlay { opacity, mode: self.mode, colours, lit: None }
+        let opacity = if self.mode == OverlayMode::CutOut { self.mode.usual_opacity() } else { self.opacity };
+        Overlay { opacity, mode: self.mode, colours: self.class_colours(classes), lit: None }
     }
 
     /// The place of the clicked class among `classes`.

@@ -172,16 +172,13 @@ pub(super) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome>) -> Re
         other => Failure::Failed(other.to_string()),
     };
     move |job, desk| {
-        if let NetJob::Segment { entry, picture, asked } = job {
-            return segment(&mut segmenters, &gpu, desk, *entry, picture, asked).map_err(failed);
-        }
-        let model = match &stylizer {
-            Some(s) => s.clone(),
-            None => stylizer.insert(Arc::new(Stylizer::load().map_err(failed)?)).clone(),
-        };
         match job {
-            NetJob::Load => Ok(NetOutcome::Loaded(model)),
+            NetJob::Segment { entry, picture, asked } => {
+                segment(&mut segmenters, &gpu, desk, *entry, picture, asked).map_err(failed)
+            }
+            NetJob::Load => painters(&mut stylizer).map(NetOutcome::Loaded).map_err(failed),
             NetJob::Style { entry, picture, params } => {
+                let model = painters(&mut stylizer).map_err(failed)?;
                 let (entry, params) = (*entry, params.clone());
                 // The preview is worth its small cost only where the person would otherwise wait.
                 let work_size = params.longer_side.unwrap_or(u32::MAX).min(picture.width().max(picture.height()));
@@ -205,6 +202,7 @@ pub(super) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome>) -> Re
                 })
             }
             NetJob::Gallery { entry, picture } => {
+                let model = painters(&mut stylizer).map_err(failed)?;
                 let small = picture.resized(GALLERY);
                 let styles = model.styles();
                 for (i, style) in styles.iter().enumerate() {
@@ -220,9 +218,15 @@ pub(super) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome>) -> Re
                 }
                 Ok(NetOutcome::GalleryDone)
             }
-            // Seen to above, for it needs no style model.
-            NetJob::Segment { .. } => Err(Failure::Cancelled),
         }
+    }
+}
+
+/// The style model, loaded when it is first needed.
+fn painters(loaded: &mut Option<Arc<Stylizer>>) -> Result<Arc<Stylizer>, TaskError> {
+    match loaded {
+        Some(model) => Ok(model.clone()),
+        None => Ok(loaded.insert(Arc::new(Stylizer::load()?)).clone()),
     }
 }
 

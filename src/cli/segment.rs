@@ -158,7 +158,7 @@ fn one(
         Mode::Outlines => OverlayMode::Outlines,
         Mode::CutOut => OverlayMode::CutOut,
     };
-    let opacity = arguments.opacity.unwrap_or(if mode == OverlayMode::CutOut { 1.0 } else { 0.6 });
+    let opacity = arguments.opacity.unwrap_or(mode.usual_opacity());
     let overlay = Overlay { opacity, mode, colours: ClassColours::of(model.classes()), lit: None };
     let picture = overlay::export(&original, &outcome.labels, &overlay).map_err(|e| Failure::Work(e.to_string()))?;
     batch.write(job, &picture, outcome.seconds)?;

@@ -59,6 +59,13 @@ pub enum OverlayMode {
     CutOut,
 }
 
+impl OverlayMode {
+    /// The opacity to begin with: colours let the photo through, a cut-out leaves nothing of the rest.
+    pub fn usual_opacity(self) -> f32 {
+        if self == Self::CutOut { 1.0 } else { 0.6 }
+    }
+}
+
 /// How a label map is laid over its photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Overlay {

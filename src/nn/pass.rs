@@ -370,7 +370,23 @@ impl<'a> Pass<'a> {
     ///
     /// # Errors
     /// [`Error::Shape`] for an empty side; [`Error::Candle`].
-    pub fn bilinear(&self, x: &Features, [height, width]: [usize; 2], align_corners: bool) -> Result<Features> {
+    pub fn bilinear(&self, x: &Features, to: [usize; 2], align_corners: bool) -> Result<Features> {
+        let ours = |data: &[f32], from, out: &mut [f32]| resample::bilinear(data, from, out, to, align_corners);
+        self.resampled(x, to, ours, |t, from| match from == to {
+            // candle forgets where a tensor begins when there is nothing to resize.
+            true => Ok(t),
+            false => Ok(t.upsample_bilinear2d(to[0], to[1], align_corners)?),
+        })
+    }
+
+    /// Each channel resized to `[height, width]`: by `ours` from values and their height and width, or by `candle`.
+    fn resampled(
+        &self,
+        x: &Features,
+        [height, width]: [usize; 2],
+        ours: impl FnOnce(&[f32], [usize; 2], &mut [f32]),
+        candle: impl FnOnce(Tensor, [usize; 2]) -> Result<Tensor>,
+    ) -> Result<Features> {
         let [b, c, h, w] = x.shape;
         if [h, w, height, width].contains(&0) {
             return Err(Error::Shape(format!("a {w} x {h} map cannot become {width} x {height}")));
@@ -379,12 +395,10 @@ impl<'a> Pass<'a> {
         match x.values() {
             Some(data) => {
                 let mut out = self.pool.take(b * c * height * width);
-                resample::bilinear(&data, [h, w], &mut out, [height, width], align_corners);
+                ours(&data, [h, w], &mut out);
                 Ok(Features::ours(out, [b, c, height, width]))
             }
-            // candle forgets where a tensor begins when there is nothing to resize.
-            None if [h, w] == [height, width] => Features::of(x.to_tensor()?),
-            None => Features::of(x.to_tensor()?.upsample_bilinear2d(height, width, align_corners)?),
+            None => Features::of(candle(x.to_tensor()?, [h, w])?),
         }
     }
 
@@ -393,20 +407,9 @@ impl<'a> Pass<'a> {
     ///
     /// # Errors
     /// [`Error::Shape`] for an empty side; [`Error::Candle`].
-    pub fn nearest(&self, x: &Features, [height, width]: [usize; 2]) -> Result<Features> {
-        let [b, c, h, w] = x.shape;
-        if [h, w, height, width].contains(&0) {
-            return Err(Error::Shape(format!("a {w} x {h} map cannot become {width} x {height}")));
-        }
-        let x = self.settled(x);
-        match x.values() {
-            Some(data) => {
-                let mut out = self.pool.take(b * c * height * width);
-                resample::nearest(&data, [h, w], &mut out, [height, width]);
-                Ok(Features::ours(out, [b, c, height, width]))
-            }
-            None => Features::of(x.to_tensor()?.upsample_nearest2d(height, width)?),
-        }
+    pub fn nearest(&self, x: &Features, to: [usize; 2]) -> Result<Features> {
+        let ours = |data: &[f32], from, out: &mut [f32]| resample::nearest(data, from, out, to);
+        self.resampled(x, to, ours, |t, _| Ok(t.upsample_nearest2d(to[0], to[1])?))
     }
 
     /// The mean of each channel, `[batch, channels, 1, 1]`.
@@ -422,27 +425,15 @@ impl<'a> Pass<'a> {
     ///
     /// # Errors
     /// [`Error::Shape`] for an empty side; [`Error::Candle`].
-    pub fn average_pool(&self, x: &Features, [height, width]: [usize; 2]) -> Result<Features> {
-        let [b, c, h, w] = x.shape;
-        if [h, w, height, width].contains(&0) {
-            return Err(Error::Shape(format!("a {w} x {h} map cannot be averaged to {width} x {height}")));
-        }
-        let x = self.settled(x);
-        match x.values() {
-            Some(data) => {
-                let mut out = self.pool.take(b * c * height * width);
-                resample::average_pool(&data, [h, w], &mut out, [height, width]);
-                Ok(Features::ours(out, [b, c, height, width]))
+    pub fn average_pool(&self, x: &Features, to: [usize; 2]) -> Result<Features> {
+        let ours = |data: &[f32], from, out: &mut [f32]| resample::average_pool(data, from, out, to);
+        self.resampled(x, to, ours, |mut t, [h, w]| {
+            for (dim, from, to) in [(2, h, to[0]), (3, w, to[1])] {
+                let means = resample::windows(from, to).map(|r| t.narrow(dim, r.start, r.len())?.mean_keepdim(dim));
+                t = Tensor::cat(&means.collect::<candle_core::Result<Vec<_>>>()?, dim)?;
             }
-            None => {
-                let mut t = x.to_tensor()?;
-                for (dim, from, to) in [(2, h, height), (3, w, width)] {
-                    let means = resample::windows(from, to).map(|r| t.narrow(dim, r.start, r.len())?.mean_keepdim(dim));
-                    t = Tensor::cat(&means.collect::<candle_core::Result<Vec<_>>>()?, dim)?;
-                }
-                Features::of(t)
-            }
-        }
+            Ok(t)
+        })
     }
 
     /// All maps of one size one after another along the channels.

@@ -88,6 +88,7 @@ pub fn names(app: &App, ui: &Ui, side: &Side) {
     let ppp = ui.ctx().pixels_per_point();
     let painter = ui.painter().with_clip_rect(part);
     let longer = place.size[0].max(place.size[1]) as f32 * place.view.zoom / ppp;
+    let colours = look.class_colours(&s.classes);
     let mut taken: Vec<Rect> = Vec::new();
     for area in &s.outcome.areas {
         let Some(name) = s.classes.get(usize::from(area.class)).filter(|name| look.shows(name)) else { continue };
@@ -102,7 +103,7 @@ pub fn names(app: &App, ui: &Ui, side: &Side) {
         }
         painter.rect_filled(rect, theme::RADIUS, Color32::from_black_alpha(165));
         let dot = pos2(rect.left() + 9.0, rect.center().y);
-        painter.circle(dot, 4.0, rgb(look.colour(&s.classes, area.class.into())), Stroke::new(1.0, Color32::WHITE));
+        painter.circle(dot, 4.0, rgb(colours.colour(area.class)), Stroke::new(1.0, Color32::WHITE));
         painter.galley(rect.min + vec2(17.0, 3.0), galley, Color32::WHITE);
         taken.push(rect);
     }
@@ -175,12 +176,13 @@ fn rows(app: &App, ui: &mut Ui, s: &Segmented) {
     const MOST: usize = 12;
     let look = &app.session.segment;
     let shown = s.outcome.areas.iter().filter(|a| s.classes.get(usize::from(a.class)).is_some_and(|n| look.shows(n)));
+    let colours = look.class_colours(&s.classes);
     let mut any = false;
     for area in shown.take(MOST) {
         any = true;
         ui.horizontal(|ui| {
             let (rect, _) = ui.allocate_exact_size(vec2(12.0, 12.0), Sense::hover());
-            ui.painter().rect_filled(rect, 3, rgb(look.colour(&s.classes, area.class.into())));
+            ui.painter().rect_filled(rect, 3, rgb(colours.colour(area.class)));
             let name = s.classes.get(usize::from(area.class)).map(|n| app.words.class(n)).unwrap_or_default();
             let text = format!("{name}   {}", share(area.share));
             ui.label(egui::RichText::new(text).size(theme::CAPTION).color(Color32::WHITE));

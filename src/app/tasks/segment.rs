@@ -192,9 +192,10 @@ fn classes(app: &mut App, ui: &mut Ui) {
     // How likely a class is can also be asked of one that is likeliest nowhere.
     let absent = absent.filter(|_| look.shown == Shown::Probability);
     let rows: Vec<(u8, Option<f64>)> = s.outcome.areas.iter().map(|a| (a.class, Some(a.share))).chain(absent).collect();
+    let colours = look.class_colours(&s.classes);
     for (class, part) in rows {
         let Some(name) = s.classes.get(usize::from(class)) else { continue };
-        row(app, ui, &mut look, s, class, name, part);
+        row(app, ui, &mut look, s, (name, colours.colour(class)), part);
     }
     if s.outcome.areas.iter().all(|a| s.classes.get(usize::from(a.class)).is_none_or(|name| name == "background")) {
         ui.label(caption(app.words.get("segment-nothing")));
@@ -210,10 +211,16 @@ fn classes(app: &mut App, ui: &mut Ui) {
 }
 
 /// A class: its colour, name, share of the picture (none where it is not in it), and whether it is shown.
-fn row(app: &App, ui: &mut Ui, look: &mut SegmentLook, s: &Segmented, class: u8, name: &str, part: Option<f64>) {
+fn row(
+    app: &App,
+    ui: &mut Ui,
+    look: &mut SegmentLook,
+    s: &Segmented,
+    (name, mut colour): (&str, [u8; 3]),
+    part: Option<f64>,
+) {
     let shows = look.shows(name);
     ui.horizontal(|ui| {
-        let mut colour = look.colour(&s.classes, class.into());
         let text = app.words.class(name);
         let what = app.words.with("class-colour", [("class", text.clone())]);
         let r = ui.color_edit_button_srgb(&mut colour);
