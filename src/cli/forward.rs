@@ -9,7 +9,7 @@ use super::{Arithmetic, Failure, files};
 use crate::tasks;
 
 /// Architectures that later versions run: known by name, but not here yet.
-const LATER: [&str; 2] = ["show-attend-tell", "srgan"];
+const LATER: [&str; 1] = ["srgan"];
 
 /// The network, its weights, and the tensors.
 #[derive(Debug, Args)]
@@ -21,7 +21,9 @@ pub struct Arguments {
     /// unet-efficientnet-lite0 or deeplabv3plus-efficientnet-lite0 (Lucida's own; RGB 0..1 minus 0.498, divided by 0.502
     /// in, logits out), or torchvision's fcn-resnet50, fcn-resnet101, deeplabv3-resnet50, deeplabv3-resnet101,
     /// deeplabv3-mobilenet-v3-large, lraspp-mobilenet-v3-large, resnet101, vgg16 or mobilenet-v2 (RGB normalised with
-    /// ImageNet's mean and standard deviation in; logits out, of resnet101 and vgg16 features)
+    /// ImageNet's mean and standard deviation in; logits out, of resnet101 and vgg16 features), show-attend-tell (the decoder
+    /// of "a PyTorch Tutorial to Image Captioning"; the encoder's output, [1, height, width, channels], in; the words'
+    /// numbers and their attention out) or show-and-tell (the same without attention)
     #[arg(long, value_name = "ARCH")]
     arch: String,
 
@@ -29,7 +31,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
 
-    /// A file with the tensor "input", [batch, 3, height, width]
+    /// A file with the tensor "input", [batch, 3, height, width] unless the architecture says otherwise
     #[arg(long, value_name = "IN.safetensors")]
     input: PathBuf,
 

@@ -2,6 +2,7 @@
 
 mod backbone;
 mod batch_norm;
+mod captioner;
 pub mod cyclegan;
 pub mod deeplabv3;
 pub mod deeplabv3_mobilenet_v2;
@@ -17,6 +18,8 @@ pub mod pix2pix;
 pub mod random;
 pub mod resnet;
 mod segmenter;
+pub mod show_and_tell;
+pub mod show_attend_tell;
 mod tally;
 pub mod transformer_net;
 pub mod unet;
@@ -25,6 +28,7 @@ pub mod vgg;
 
 pub use crate::nn::Statistics;
 pub use backbone::Backbone;
+pub use captioner::{Context, Decoder, Encoder, GRID, State, Step};
 pub use cyclegan::ResnetGenerator;
 pub use deeplabv3::DeepLabV3;
 pub use deeplabv3_mobilenet_v2::DeepLabV3MobileNetV2;
@@ -38,6 +42,8 @@ pub use mobilenet_v3::MobileNetV3;
 pub use pix2pix::UnetGenerator;
 pub use resnet::ResNet;
 pub use segmenter::{Normalisation, Segmenter};
+pub use show_and_tell::ShowAndTell;
+pub use show_attend_tell::ShowAttendTell;
 pub use tally::Tally;
 pub use transformer_net::TransformerNet;
 pub use unet::Unet;

@@ -15,15 +15,17 @@ use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 /// Channels that leave a block, for each that its 3x3 convolution has.
 const EXPANSION: usize = 4;
 /// Wider than any published one; far from what could overflow.
-const WIDEST: usize = 1 << 14;
+const WIDEST: usize = 1 << 17;
 
 /// The sizes that a checkpoint decides, and what it does not tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Blocks of each stage: 3, 4, 6, 3 or 3, 4, 23, 3.
     pub blocks: [usize; 4],
-    /// Channels of the first convolution and of the first stage's 3x3 ones, doubled in each later stage: 64.
-    pub width: usize,
+    /// Channels of the first convolution: 64.
+    pub stem: usize,
+    /// Channels of each stage's 3x3 convolutions: 64, 128, 256, 512.
+    pub planes: [usize; 4],
     /// For the second, third and fourth stage: whether its stride gives way to dilation. No tensor tells.
     pub replace_stride_with_dilation: [bool; 3],
     /// Outputs of the classifier `fc`; `None` leaves it out.
@@ -33,12 +35,24 @@ pub struct Config {
 impl Config {
     /// The paper's network of 50 layers, without its classifier.
     pub fn resnet50() -> Config {
-        Config { blocks: [3, 4, 6, 3], width: 64, replace_stride_with_dilation: [false; 3], classes: None }
+        let paper = Config {
+            blocks: [3, 4, 6, 3],
+            stem: 0,
+            planes: [0; 4],
+            replace_stride_with_dilation: [false; 3],
+            classes: None,
+        };
+        paper.of_width(64)
     }
 
     /// The paper's network of 101 layers, without its classifier.
     pub fn resnet101() -> Config {
         Config { blocks: [3, 4, 23, 3], ..Config::resnet50() }
+    }
+
+    /// The same `width` channels wide at first, doubled with each stage after the first; the paper's are 64 wide.
+    pub fn of_width(self, width: usize) -> Config {
+        Config { stem: width, planes: [1, 2, 4, 8].map(|n| width.saturating_mul(n)), ..self }
     }
 
     /// An output stride of 8 instead of 32, as segmentation networks want it: the last two stages dilate. They end in
@@ -53,7 +67,7 @@ impl Config {
     /// [`Error::Shape`] when a tensor that every such checkpoint has is missing or of another rank.
     pub fn from_tensors(tensors: &HashMap<String, Tensor>, prefix: &str) -> Result<Config> {
         let dims = |name: &str| tensors.get(&format!("{prefix}{name}")).map(Tensor::dims);
-        let Some(&[width @ 1..=WIDEST, _, _, _]) = dims("conv1.weight") else {
+        let Some(&[stem, _, _, _]) = dims("conv1.weight") else {
             return Err(Error::Shape(format!("this is no ResNet checkpoint, it has no {prefix}conv1.weight")));
         };
         let block = |stage: usize, i: usize| dims(&format!("layer{stage}.{i}.conv3.weight")).is_some();
@@ -61,13 +75,16 @@ impl Config {
         if blocks.contains(&0) {
             return Err(Error::Shape("this is no ResNet of four stages of bottleneck blocks (50, 101, 152)".into()));
         }
+        let first = |stage: usize| dims(&format!("layer{stage}.0.conv1.weight")).and_then(|d| d.first().copied());
+        let planes = [1, 2, 3, 4].map(|stage| first(stage).unwrap_or(0));
+        check_widths(stem, planes)?;
         let classes = dims("fc.weight").and_then(|d| d.first().copied());
-        Ok(Config { blocks, width, replace_stride_with_dilation: [false; 3], classes })
+        Ok(Config { blocks, stem, planes, replace_stride_with_dilation: [false; 3], classes })
     }
 
     /// Channels of the features that leave the last stage: 2048.
     pub fn out_channels(&self) -> usize {
-        EXPANSION * self.width * 8
+        self.planes[3].saturating_mul(EXPANSION)
     }
 }
 
@@ -134,16 +151,14 @@ impl ResNet {
     /// `layer1.0.conv1.weight`, `layer1.0.downsample.0.weight`, ... `fc.bias`).
     ///
     /// # Errors
-    /// [`Error::Candle`] naming a tensor that is missing or misshapen; [`Error::Shape`] for a width of 0 or too wide.
+    /// [`Error::Candle`] naming a tensor that is missing or misshapen; [`Error::Shape`] for a width of 0 or too many.
     pub fn new(cfg: Config, vb: VarBuilder<'_>) -> Result<ResNet> {
-        if !(1..=WIDEST).contains(&cfg.width) {
-            return Err(Error::Shape(format!("a ResNet cannot be {} channels wide", cfg.width)));
-        }
+        check_widths(cfg.stem, cfg.planes)?;
         let first = Options { stride: 2, padding: 3, activation: Activation::Relu, ..Options::default() };
-        let stem = conv_norm([cfg.width, 3, 7, 7], &vb.pp("conv1"), &vb.pp("bn1"), first)?;
-        let (mut ins, mut dilation) = (cfg.width, 1);
+        let stem = conv_norm([cfg.stem, 3, 7, 7], &vb.pp("conv1"), &vb.pp("bn1"), first)?;
+        let (mut ins, mut dilation) = (cfg.stem, 1);
         let mut stage = |i: usize| -> Result<Vec<Bottleneck>> {
-            let (vb, width) = (vb.pp(format!("layer{}", i + 1)), cfg.width << i);
+            let (vb, width) = (vb.pp(format!("layer{}", i + 1)), cfg.planes[i]);
             let replace = i > 0 && cfg.replace_stride_with_dilation[i - 1];
             let stride = if i == 0 || replace { 1 } else { 2 };
             let mut blocks = Vec::with_capacity(cfg.blocks[i]);
@@ -210,6 +225,13 @@ impl Backbone for ResNet {
         (*height, *width) = (height.div_ceil(2), width.div_ceil(2)); // the pooling
         self.stages.iter().flatten().try_for_each(|block| block.count(&mut tally))?;
         Ok(tally)
+    }
+}
+
+fn check_widths(stem: usize, planes: [usize; 4]) -> Result<()> {
+    match planes.into_iter().chain([stem]).find(|width| !(1..=WIDEST).contains(width)) {
+        Some(width) => Err(Error::Shape(format!("a ResNet cannot be {width} channels wide"))),
+        None => Ok(()),
     }
 }
 

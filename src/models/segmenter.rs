@@ -27,6 +27,13 @@ impl Normalisation {
     pub const IMAGENET: Normalisation = Normalisation { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
     /// To about -1..=1, as EfficientNet-Lite is trained: 127 and 128 of 255, rounded.
     pub const EFFICIENTNET_LITE: Normalisation = Normalisation { mean: [0.498; 3], deviation: [0.502; 3] };
+
+    /// Does so to `planes`: as many channels as there are, of `plane` values each, red first.
+    pub fn apply(&self, planes: &mut [f32], plane: usize) {
+        for (plane, (mean, deviation)) in planes.chunks_mut(plane.max(1)).zip(self.mean.iter().zip(self.deviation)) {
+            plane.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
+        }
+    }
 }
 
 /// A network that tells for each pixel of a picture how much it looks like each class.

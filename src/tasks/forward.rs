@@ -1,5 +1,7 @@
 //! One network's bare output, for those who port models.
 
+mod captioner;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -18,10 +20,10 @@ use crate::zoo;
 /// Tensors by name.
 type Tensors = HashMap<String, Tensor>;
 /// Runs a checkpoint's tensors over the input; returns the outputs by name.
-type Run = fn(Tensors, &Tensor, &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>>;
+type Run = fn(Tensors, &Tensor, &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError>;
 
 /// Each architecture and how it runs; a new one is one entry.
-const RUNS: [(&str, Run); 17] = [
+const RUNS: [(&str, Run); 19] = [
     ("transformer-net", transformer_net),
     ("cyclegan-resnet", cyclegan),
     ("pix2pix-unet", pix2pix),
@@ -39,6 +41,8 @@ const RUNS: [(&str, Run); 17] = [
     ("resnet101", resnet),
     ("vgg16", vgg16),
     ("mobilenet-v2", mobilenet_v2),
+    (zoo::SHOW_ATTEND_TELL, captioner::run),
+    (zoo::SHOW_AND_TELL, captioner::run),
 ];
 
 /// The architectures that [`forward`] knows.
@@ -62,6 +66,13 @@ pub const ARCHITECTURES: &[&str] = &{
 /// where it has a classifier. FCN-8s also gives what FCN-16s and FCN-32s would have said, `output_16s` and `output_32s`.
 /// VGG-16 gives `relu1_2`, `relu2_2`, `relu3_3` and `relu4_3`, the last as `output` too.
 ///
+/// A captioning decoder gets the encoder's output, `[1, height, width, encoder_dim]`; a checkpoint with an encoder may get
+/// a normalised picture, `[1, 3, height, width]`, or one of 0..=255, `[3, height, width]`, instead. It gives the best
+/// sentence's numbers, from the mark for the beginning to that for the end, as `greedy_seq`, `beam3_seq`, and for a beam of
+/// 5 `beam5_seq` and `output`; the attention of each, `greedy_alphas` and so on, `[words, height, width]`, 1 everywhere for
+/// the first; the decoder's answers to that last sentence word by word, `teacher_logits` and `teacher_alphas`; `h0`, `c0`
+/// and `encoder_out`. The marks are taken to be the last two words, as they are in the tutorial's word maps.
+///
 /// # Errors
 /// [`TaskError::UnknownNet`], [`TaskError::Zoo`] for an unreadable file, [`TaskError::Tensors`] for one without `input`,
 /// [`TaskError::Network`] when weights and input do not fit.
@@ -82,7 +93,7 @@ fn builder(tensors: Tensors) -> VarBuilder<'static> {
     VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)
 }
 
-fn transformer_net(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn transformer_net(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
     let config = transformer_net::Config::from_tensors(&tensors)?;
     let mut mix = vec![0.0; config.styles.unwrap_or(1)];
     if let Some(first) = mix.first_mut() {
@@ -92,7 +103,7 @@ fn transformer_net(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Resul
     Ok(vec![("output", net.forward(x, &mix, Statistics::Compute, watch)?)])
 }
 
-fn cyclegan(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn cyclegan(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
     let config = cyclegan::Config::from_tensors(&tensors)?;
     let vb = builder(tensors);
     let run = |config| ResnetGenerator::new(config, vb.clone())?.forward(x, Statistics::Compute, watch);
@@ -104,7 +115,7 @@ fn cyclegan(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(
     Ok(outputs)
 }
 
-fn pix2pix(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn pix2pix(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
     let config = pix2pix::Config::from_tensors(&tensors)?;
     let vb = builder(tensors);
     let run = |config| UnetGenerator::new(config, vb.clone())?.forward(x, Statistics::Compute, watch);
@@ -116,11 +127,11 @@ fn pix2pix(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&
     Ok(outputs)
 }
 
-fn segmenter<N: Segmenter>(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn segmenter<N: Segmenter>(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
     Ok(vec![("output", N::from_tensors(tensors)?.forward(x, &Pool::default(), watch)?)])
 }
 
-fn fcn8s(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn fcn8s(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
     let net = Fcn8s::from_tensors(tensors)?;
     let pool = Pool::default();
     let mut pass = Pass::new(&pool, watch, 0.0);
@@ -130,14 +141,14 @@ fn fcn8s(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'s
     Ok(["output_32s", "output_16s", "output"].into_iter().zip(grown.collect::<nn::Result<Vec<_>>>()?).collect())
 }
 
-fn vgg16(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn vgg16(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
     let net = Vgg16::new(&vgg::Config::from_tensors(&tensors)?, builder(tensors))?;
     let features = net.forward(x, &Pool::default(), watch)?;
     let last = features.last().map(|last| ("output", last.clone()));
     Ok(vgg::TAPS.into_iter().zip(features).chain(last).collect())
 }
 
-fn resnet(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn resnet(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
     let net = ResNet::new(resnet::Config::from_tensors(&tensors, "")?, builder(tensors))?;
     let pool = Pool::default();
     let mut pass = Pass::new(&pool, watch, 0.0);
@@ -150,7 +161,7 @@ fn resnet(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'
     Ok(outputs)
 }
 
-fn mobilenet_v2(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> nn::Result<Vec<(&'static str, Tensor)>> {
+fn mobilenet_v2(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
     let net = MobileNetV2::new(mobilenet_v2::Config::from_tensors(&tensors, "")?, builder(tensors))?;
     let pool = Pool::default();
     let mut pass = Pass::new(&pool, watch, 0.0);

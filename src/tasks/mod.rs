@@ -1,6 +1,7 @@
 //! What a person picks: parameters and a picture in, a typed outcome out. No windows here, and no files but weights.
 
 mod bench;
+pub mod caption;
 mod forward;
 pub mod segment;
 pub mod style;
@@ -39,6 +40,12 @@ pub enum TaskError {
         id: String,
         /// As given.
         weight: f32,
+    },
+    /// A word that the model does not know.
+    #[error("the model does not know the word {word:?}; the words it knows are those of its captions, in lower case")]
+    UnknownWord {
+        /// As asked for.
+        word: String,
     },
     /// The network produced something that is no number.
     #[error("the network's result is not a picture; its weights are probably damaged")]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TaskError;
 use crate::imaging::{Picture, Samples};
-use crate::models::{Normalisation, Segmenter};
+use crate::models::Segmenter;
 use crate::nn::{self, Crf, Error, Pass, Pool, Precision, Watch};
 use crate::zoo::{self, Card};
 
@@ -358,10 +358,7 @@ impl SegmentationModel {
             let grey = |i: usize| 0.299 * planes[i] + 0.587 * planes[plane + i] + 0.114 * planes[2 * plane + i];
             planes = (0..plane).map(grey).collect();
         }
-        let Normalisation { mean, deviation } = self.network.normalisation();
-        for (plane, (mean, deviation)) in planes.chunks_mut(plane).zip(mean.iter().zip(deviation)) {
-            plane.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
-        }
+        self.network.normalisation().apply(&mut planes, plane);
         planes
     }
 }

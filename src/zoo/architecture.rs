@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::Tensor;
 
-use super::ZooError;
+use super::{SHOW_AND_TELL, SHOW_ATTEND_TELL, ZooError};
 use crate::models::{
     DeepLabV3, DeepLabV3MobileNetV2, DeepLabV3Plus, Fcn, Fcn8s, LrAspp, Segmenter, Unet, UnetEfficientNetLite,
 };
@@ -32,7 +32,7 @@ fn make<N: Segmenter + 'static>(tensors: Tensors) -> nn::Result<Box<dyn Segmente
 }
 
 /// Where one has all that another has, it comes after that.
-const ARCHITECTURES: [Architecture; 18] = [
+const ARCHITECTURES: [Architecture; 22] = [
     architecture(
         "fcn-resnet50",
         &["backbone.conv1.weight", "backbone.layer3.0.conv3.weight", "classifier.0.weight", "classifier.4.weight"],
@@ -154,6 +154,28 @@ const ARCHITECTURES: [Architecture; 18] = [
         None,
     ),
     architecture("vgg16", &["features.0.weight", "features.2.weight", "features.21.weight"], None),
+    architecture(
+        SHOW_ATTEND_TELL,
+        &["attention.encoder_att.weight", "attention.full_att.weight", "decode_step.weight_ih", "f_beta.weight"],
+        None,
+    ),
+    // Beside its encoder
+    architecture(
+        SHOW_ATTEND_TELL,
+        &[
+            "decoder.attention.encoder_att.weight",
+            "decoder.attention.full_att.weight",
+            "decoder.decode_step.weight_ih",
+            "decoder.f_beta.weight",
+        ],
+        None,
+    ),
+    architecture(SHOW_AND_TELL, &["image_embedding.weight", "embedding.weight", "decode_step.weight_ih"], None),
+    architecture(
+        SHOW_AND_TELL,
+        &["decoder.image_embedding.weight", "decoder.embedding.weight", "decoder.decode_step.weight_ih"],
+        None,
+    ),
 ];
 
 /// The architecture that a checkpoint is of, named as in `lucida forward --arch`. A ResNet of bottleneck blocks is
@@ -197,7 +219,14 @@ fn recognised(tensors: &Tensors) -> Result<&'static Architecture, ZooError> {
             example: tensors.keys().min().cloned().unwrap_or_default(),
             closest: closest.map_or("", |(a, _)| a.name),
             missing: closest.map_or("", |(_, missing)| missing),
-            known: ALL.iter().map(|a| a.name).collect::<Vec<_>>().join(", "),
+            known: known(ALL),
         },
     })
+}
+
+/// Their names, each once.
+fn known(all: &[Architecture]) -> String {
+    let mut names: Vec<_> = all.iter().map(|a| a.name).collect();
+    names.dedup();
+    names.join(", ")
 }

@@ -3,11 +3,13 @@
 
 mod architecture;
 mod archive;
+mod captioner;
 mod card;
 mod checkpoint;
 mod layout;
 mod pickle;
 mod state_dict;
+mod word_map;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,12 +17,19 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 pub use architecture::{recognise, segmenter};
+pub use captioner::{Captioner, captioner, image_encoder};
 pub use card::{Card, LossRow, StyleCard, Task, Training};
 pub use checkpoint::read_tensors;
+pub use word_map::WordMap;
 
 use candle_core::Tensor;
 
 use crate::nn;
+
+/// How [`recognise`] calls the decoder of Show, Attend and Tell, with its encoder or without.
+pub const SHOW_ATTEND_TELL: &str = "show-attend-tell";
+/// How [`recognise`] calls the same without attention.
+pub const SHOW_AND_TELL: &str = "show-and-tell";
 
 /// What can go wrong with weights.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +88,36 @@ pub enum ZooError {
         architecture: &'static str,
         /// The architectures that would do, joined by commas.
         known: String,
+    },
+    /// As [`ZooError::NoSegmenter`].
+    #[error("the weights are {architecture}'s, which does not describe pictures; what does is {known}")]
+    NoCaptioner {
+        /// As in `lucida forward --arch`.
+        architecture: &'static str,
+        /// The architectures that would do, joined by commas.
+        known: String,
+    },
+    /// A decoder without the encoder whose features it was trained on.
+    #[error(
+        "{name} holds a decoder alone: give the weights of its encoder too, torchvision's resnet101 for a checkpoint of \"a PyTorch Tutorial to Image Captioning\""
+    )]
+    NoEncoder {
+        /// The checkpoint.
+        name: String,
+    },
+    /// A list of words that is none.
+    #[error("{} cannot be used as a list of words: {reason}", path.display())]
+    WordMap {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A captioning network without the list of its words.
+    #[error("{name} does not say which words its numbers stand for: give its WORDMAP_....json, or put it into the same folder")]
+    NoWordMap {
+        /// The checkpoint.
+        name: String,
     },
     /// A checkpoint of a known architecture of which no network could be built.
     #[error("the weights are {architecture}'s, but damaged or of another variant: {source}")]

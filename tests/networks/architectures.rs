@@ -20,7 +20,7 @@ type Make = Box<dyn Fn(VarBuilder<'static>) -> Result<Net>>;
 
 /// Four stages of which none is like another.
 fn small_backbone(width: usize) -> resnet::Config {
-    resnet::Config { blocks: [2, 1, 3, 2], width, ..resnet::Config::resnet50() }
+    resnet::Config { blocks: [2, 1, 3, 2], ..resnet::Config::resnet50().of_width(width) }
 }
 
 fn small_mobilenet() -> mobilenet_v2::Config {

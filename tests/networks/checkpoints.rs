@@ -11,7 +11,7 @@ use lucida::tasks::{TaskError, forward};
 use crate::{noise, relative};
 
 fn small_backbone() -> resnet::Config {
-    resnet::Config { blocks: [1, 2, 1, 1], width: 4, ..resnet::Config::resnet50() }
+    resnet::Config { blocks: [1, 2, 1, 1], ..resnet::Config::resnet50().of_width(4) }
 }
 
 fn run(arch: &str, weights: &HashMap<String, Tensor>, x: &Tensor) -> Result<HashMap<String, Tensor>, TaskError> {

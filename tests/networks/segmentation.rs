@@ -73,7 +73,7 @@ fn the_teacher_of_everyday_things_gives_its_values() {
 }
 
 fn small() -> resnet::Config {
-    resnet::Config { blocks: [1, 1, 2, 1], width: 4, ..resnet::Config::resnet50() }
+    resnet::Config { blocks: [1, 1, 2, 1], ..resnet::Config::resnet50().of_width(4) }
 }
 
 /// A checkpoint of each segmentation architecture, small, with its classes.
