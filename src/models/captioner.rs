@@ -162,8 +162,11 @@ pub(super) struct LstmCell(LSTM);
 impl LstmCell {
     /// From `weight_ih` `[4 hidden, ins]`, `weight_hh` `[4 hidden, hidden]` and the biases `bias_ih` and `bias_hh`.
     pub(super) fn new(ins: usize, hidden: usize, vb: VarBuilder<'_>) -> Result<LstmCell> {
-        // candle names a cell as a layer of PyTorch's `LSTM`.
-        let vb = vb.rename_f(|name| name.strip_suffix("_l0").unwrap_or(name).to_owned());
+        // candle names a cell as a layer of PyTorch's `LSTM`. A renamed builder puts its path before the name twice.
+        let vb = vb.rename_f(|name| {
+            let name = name.rsplit('.').next().unwrap_or(name);
+            name.strip_suffix("_l0").unwrap_or(name).to_owned()
+        });
         Ok(LstmCell(LSTM::new(ins, hidden, LSTMConfig::default(), vb)?))
     }
 

@@ -127,7 +127,11 @@ fn pix2pix(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'sta
     Ok(outputs)
 }
 
-fn segmenter<N: Segmenter>(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
+fn segmenter<N: Segmenter>(
+    tensors: Tensors,
+    x: &Tensor,
+    watch: &Watch<'_>,
+) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
     Ok(vec![("output", N::from_tensors(tensors)?.forward(x, &Pool::default(), watch)?)])
 }
 

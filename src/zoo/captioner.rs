@@ -59,7 +59,8 @@ pub fn image_encoder(tensors: Tensors) -> Result<Box<dyn Encoder>, ZooError> {
     let named = |name: String| {
         let bare = name.strip_prefix("encoder.").unwrap_or(&name);
         let bare = bare.strip_prefix("resnet.").unwrap_or(bare);
-        let layer = LAYERS.into_iter().find_map(|(number, layer)| Some(format!("{layer}{}", bare.strip_prefix(number)?)));
+        let layer =
+            LAYERS.into_iter().find_map(|(number, layer)| Some(format!("{layer}{}", bare.strip_prefix(number)?)));
         layer.unwrap_or_else(|| bare.to_owned())
     };
     let tensors: Tensors = tensors.into_iter().map(|(name, t)| (named(name), t)).collect();

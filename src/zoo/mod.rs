@@ -114,7 +114,9 @@ pub enum ZooError {
         reason: String,
     },
     /// A captioning network without the list of its words.
-    #[error("{name} does not say which words its numbers stand for: give its WORDMAP_....json, or put it into the same folder")]
+    #[error(
+        "{name} does not say which words its numbers stand for: give its WORDMAP_....json, or put it into the same folder"
+    )]
     NoWordMap {
         /// The checkpoint.
         name: String,

@@ -47,8 +47,8 @@ impl WordMap {
     /// # Errors
     /// Why it is none, to follow "... cannot be used as a list of words: ".
     fn from_json(json: &[u8]) -> Reason<WordMap> {
-        let ids: HashMap<String, u32> =
-            serde_json::from_slice(json).map_err(|e| format!("it is no JSON object of words and their numbers: {e}"))?;
+        let ids: HashMap<String, u32> = serde_json::from_slice(json)
+            .map_err(|e| format!("it is no JSON object of words and their numbers: {e}"))?;
         let mut words = vec![None; ids.len()];
         for (word, id) in &ids {
             match words.get_mut(*id as usize) {

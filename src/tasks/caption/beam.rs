@@ -93,9 +93,10 @@ impl Search {
                 Some(word) => vec![(0, word as usize)],
                 None => {
                     let score = |row: usize| tree.nodes[beam.nodes[row]].score;
-                    let candidates = log_probabilities.iter().enumerate().flat_map(|(row, p)| {
-                        p.iter().enumerate().map(move |(word, p)| ((row, word), score(row) + p))
-                    });
+                    let candidates = log_probabilities
+                        .iter()
+                        .enumerate()
+                        .flat_map(|(row, p)| p.iter().enumerate().map(move |(word, p)| ((row, word), score(row) + p)));
                     largest(candidates, places).into_iter().map(|(candidate, _)| candidate).collect()
                 }
             };
