@@ -4,11 +4,11 @@
 use std::fmt::Debug;
 
 use candle_core::{D, DType, Tensor};
-use candle_nn::rnn::{LSTM, LSTMConfig, LSTMState, RNN};
-use candle_nn::{Linear, VarBuilder};
+use candle_nn::VarBuilder;
+use candle_nn::ops::sigmoid;
 
 use super::{Backbone, Normalisation, ResNet};
-use crate::nn::{Error, Features, Pass, Pool, Result, Watch};
+use crate::nn::{Conv2d, Error, Features, Options, Pass, Pool, Result, Watch};
 
 /// Rows and columns of the grid that a decoder attends to, as in the paper (Xu et al. 2015, arXiv 1502.03044).
 pub const GRID: usize = 14;
@@ -155,36 +155,54 @@ impl Step {
     }
 }
 
-/// PyTorch's `LSTMCell` (Hochreiter and Schmidhuber 1997, with forget gates), its gates in the order i, f, g, o.
+/// A fully connected layer over the rows of a batch.
+///
+/// It is a convolution of one pixel per row: candle's product of a few rows with a large matrix packs the matrix anew each
+/// time, which takes four times as long.
 #[derive(Debug)]
-pub(super) struct LstmCell(LSTM);
+pub(super) struct Linear(Conv2d);
+
+impl Linear {
+    /// From `weight` `[outs, ins]` and `bias`.
+    pub(super) fn new(ins: usize, outs: usize, vb: VarBuilder<'_>) -> Result<Linear> {
+        Linear::of(&vb.get((outs, ins), "weight")?, &vb.get(outs, "bias")?)
+    }
+
+    fn of(weight: &Tensor, bias: &Tensor) -> Result<Linear> {
+        let (outs, ins) = weight.dims2()?;
+        Ok(Linear(Conv2d::new(&weight.reshape((outs, ins, 1, 1))?, Some(bias), Options::default())?))
+    }
+
+    /// `[rows, outs]` of x `[rows, ins]`.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (rows, ins) = x.dims2()?;
+        let y = self.0.forward(&x.t()?.contiguous()?.reshape((1, ins, 1, rows))?, &Watch::silent())?;
+        Ok(y.reshape(((), rows))?.t()?.contiguous()?)
+    }
+}
+
+/// PyTorch's `LSTMCell`: a long short-term memory (Hochreiter and Schmidhuber 1997) with forget gates.
+#[derive(Debug)]
+pub(super) struct LstmCell {
+    /// From input and last output to the gates i, f, g, o.
+    gates: Linear,
+}
 
 impl LstmCell {
     /// From `weight_ih` `[4 hidden, ins]`, `weight_hh` `[4 hidden, hidden]` and the biases `bias_ih` and `bias_hh`.
     pub(super) fn new(ins: usize, hidden: usize, vb: VarBuilder<'_>) -> Result<LstmCell> {
-        // candle names a cell as a layer of PyTorch's `LSTM`. A renamed builder puts its path before the name twice.
-        let vb = vb.rename_f(|name| {
-            let name = name.rsplit('.').next().unwrap_or(name);
-            name.strip_suffix("_l0").unwrap_or(name).to_owned()
-        });
-        Ok(LstmCell(LSTM::new(ins, hidden, LSTMConfig::default(), vb)?))
+        let weights = [vb.get((4 * hidden, ins), "weight_ih")?, vb.get((4 * hidden, hidden), "weight_hh")?];
+        let bias = (vb.get(4 * hidden, "bias_ih")? + vb.get(4 * hidden, "bias_hh")?)?;
+        Ok(LstmCell { gates: Linear::of(&Tensor::cat(&weights, 1)?, &bias)? })
     }
 
+    /// The next state, from x `[batch, ins]`.
     pub(super) fn step(&self, x: &Tensor, state: &State) -> Result<State> {
-        let LSTMState { h, c } = self.0.step(x, &LSTMState::new(state.h.clone(), state.c.clone()))?;
-        Ok(State { h, c })
+        let gates = self.gates.forward(&Tensor::cat(&[x, &state.h], 1)?)?.chunk(4, 1)?;
+        let [i, f, g, o] = &gates[..] else { return Err(Error::Shape("an LSTM has four gates".into())) };
+        let c = ((sigmoid(f)? * &state.c)? + (sigmoid(i)? * g.tanh()?)?)?;
+        Ok(State { h: (sigmoid(o)? * c.tanh()?)?, c })
     }
-
-    /// All zeros, a batch of one.
-    pub(super) fn zeros(&self) -> Result<State> {
-        let LSTMState { h, c } = self.0.zero_state(1)?;
-        Ok(State { h, c })
-    }
-}
-
-/// A fully connected layer with its bias.
-pub(super) fn linear(ins: usize, outs: usize, vb: VarBuilder<'_>) -> Result<Linear> {
-    Ok(Linear::new(vb.get((outs, ins), "weight")?, Some(vb.get(outs, "bias")?)))
 }
 
 /// The vectors that stand for `words`, `[batch, embed_dim]`, one for each row of `state`.

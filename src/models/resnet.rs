@@ -76,7 +76,8 @@ impl Config {
             return Err(Error::Shape("this is no ResNet of four stages of bottleneck blocks (50, 101, 152)".into()));
         }
         let first = |stage: usize| dims(&format!("layer{stage}.0.conv1.weight")).and_then(|d| d.first().copied());
-        let planes = [1, 2, 3, 4].map(|stage| first(stage).unwrap_or(0));
+        // A stage whose first tensor is missing is as wide as its like, so that it is this tensor that is missed later.
+        let planes = [1, 2, 3, 4].map(|i| first(i).unwrap_or(stem.saturating_mul(1 << (i - 1))));
         check_widths(stem, planes)?;
         let classes = dims("fc.weight").and_then(|d| d.first().copied());
         Ok(Config { blocks, stem, planes, replace_stride_with_dilation: [false; 3], classes })

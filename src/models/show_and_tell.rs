@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Tensor};
-use candle_nn::{Linear, Module, VarBuilder};
+use candle_nn::VarBuilder;
 
-use super::captioner::{self, Context, Decoder, LstmCell, State, Step, linear, sides};
+use super::captioner::{self, Context, Decoder, Linear, LstmCell, State, Step, sides};
 use crate::nn::Result;
 
 /// The sizes that a checkpoint decides.
@@ -61,10 +61,10 @@ impl ShowAndTell {
     pub fn new(cfg: Config, vb: VarBuilder<'_>) -> Result<ShowAndTell> {
         let Config { encoder_dim, embed_dim, decoder_dim, vocabulary } = cfg;
         Ok(ShowAndTell {
-            image_embedding: linear(encoder_dim, embed_dim, vb.pp("image_embedding"))?,
+            image_embedding: Linear::new(encoder_dim, embed_dim, vb.pp("image_embedding"))?,
             embedding: vb.get((vocabulary, embed_dim), "embedding.weight")?,
             decode_step: LstmCell::new(embed_dim, decoder_dim, vb.pp("decode_step"))?,
-            fc: linear(decoder_dim, vocabulary, vb.pp("fc"))?,
+            fc: Linear::new(decoder_dim, vocabulary, vb.pp("fc"))?,
             config: cfg,
             dtype: vb.dtype(),
         })
@@ -87,7 +87,9 @@ impl Decoder for ShowAndTell {
 
     fn begin(&self, features: &Tensor) -> Result<(Context, State)> {
         let mean = captioner::checked(features, self.config.encoder_dim, self.dtype)?.mean_keepdim(0)?;
-        let state = self.decode_step.step(&self.image_embedding.forward(&mean)?, &self.decode_step.zeros()?)?;
+        let zeros = Tensor::zeros((1, self.config.decoder_dim), self.dtype, mean.device())?;
+        let zeros = State { h: zeros.clone(), c: zeros };
+        let state = self.decode_step.step(&self.image_embedding.forward(&mean)?, &zeros)?;
         Ok((Context::default(), state))
     }
 

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use candle_core::{D, DType, Tensor};
-use candle_nn::{Linear, Module, VarBuilder, ops};
+use candle_nn::{VarBuilder, ops};
 
-use super::captioner::{self, Annotations, Context, Decoder, LstmCell, State, Step, linear, sides};
+use super::captioner::{self, Annotations, Context, Decoder, Linear, LstmCell, State, Step, sides};
 use crate::nn::{Error, Result};
 
 /// The sizes that a checkpoint decides.
@@ -46,7 +46,9 @@ impl Config {
 pub struct ShowAttendTell {
     encoder_att: Linear,
     decoder_att: Linear,
-    full_att: Linear,
+    /// `[attention_dim, 1]`.
+    full_att: Tensor,
+    full_att_bias: Tensor,
     embedding: Tensor,
     decode_step: LstmCell,
     init_h: Linear,
@@ -67,15 +69,16 @@ impl ShowAttendTell {
         let Config { encoder_dim, attention_dim, embed_dim, decoder_dim, vocabulary } = cfg;
         let attention = vb.pp("attention");
         Ok(ShowAttendTell {
-            encoder_att: linear(encoder_dim, attention_dim, attention.pp("encoder_att"))?,
-            decoder_att: linear(decoder_dim, attention_dim, attention.pp("decoder_att"))?,
-            full_att: linear(attention_dim, 1, attention.pp("full_att"))?,
+            encoder_att: Linear::new(encoder_dim, attention_dim, attention.pp("encoder_att"))?,
+            decoder_att: Linear::new(decoder_dim, attention_dim, attention.pp("decoder_att"))?,
+            full_att: attention.get((1, attention_dim), "full_att.weight")?.t()?.contiguous()?,
+            full_att_bias: attention.get(1, "full_att.bias")?,
             embedding: vb.get((vocabulary, embed_dim), "embedding.weight")?,
             decode_step: LstmCell::new(embed_dim + encoder_dim, decoder_dim, vb.pp("decode_step"))?,
-            init_h: linear(encoder_dim, decoder_dim, vb.pp("init_h"))?,
-            init_c: linear(encoder_dim, decoder_dim, vb.pp("init_c"))?,
-            f_beta: linear(decoder_dim, encoder_dim, vb.pp("f_beta"))?,
-            fc: linear(decoder_dim, vocabulary, vb.pp("fc"))?,
+            init_h: Linear::new(encoder_dim, decoder_dim, vb.pp("init_h"))?,
+            init_c: Linear::new(encoder_dim, decoder_dim, vb.pp("init_c"))?,
+            f_beta: Linear::new(decoder_dim, encoder_dim, vb.pp("f_beta"))?,
+            fc: Linear::new(decoder_dim, vocabulary, vb.pp("fc"))?,
             config: cfg,
             dtype: vb.dtype(),
         })
@@ -91,7 +94,8 @@ impl ShowAttendTell {
         let asked = self.decoder_att.forward(h)?.unsqueeze(1)?;
         let compared = annotations.projected.unsqueeze(0)?.broadcast_add(&asked)?.relu()?;
         let (batch, pixels, dim) = compared.dims3()?;
-        let scores = self.full_att.forward(&compared.reshape((batch * pixels, dim))?)?.reshape((batch, pixels))?;
+        let scores = compared.reshape((batch * pixels, dim))?.matmul(&self.full_att)?.reshape((batch, pixels))?;
+        let scores = scores.broadcast_add(&self.full_att_bias)?;
         Ok(ops::softmax(&scores, D::Minus1)?)
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod architectures;
+mod captioners;
 mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
