@@ -13,9 +13,9 @@ use super::pickle::Reason;
 const MAX_BYTES: u64 = 64 << 20;
 
 /// The mark that a sentence begins with.
-pub const START: &str = "<start>";
+const START: &str = "<start>";
 /// The mark that ends it.
-pub const END: &str = "<end>";
+const END: &str = "<end>";
 
 /// Words and their numbers, which go from 0 without a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,12 +100,12 @@ impl WordMap {
         self.ids.get(word).copied()
     }
 
-    /// The number of [`START`].
+    /// The number of the mark that sentences begin with, `<start>`.
     pub fn start(&self) -> u32 {
         self.start
     }
 
-    /// The number of [`END`].
+    /// The number of the mark that ends them, `<end>`.
     pub fn end(&self) -> u32 {
         self.end
     }
