@@ -274,7 +274,13 @@ impl<'a> Pass<'a> {
         x.settle();
         match &mut x.body {
             Body::Ours(values) => {
-                values.par_chunks_mut(4096).for_each(|part| part.iter_mut().for_each(|v| *v = ours(*v)));
+                let token = self.watch.token();
+                values.par_chunks_mut(4096).for_each(|part| {
+                    if !token.is_cancelled() {
+                        part.iter_mut().for_each(|v| *v = ours(*v));
+                    }
+                });
+                self.watch.check()?;
                 Ok(x)
             }
             Body::Candle(t) => Features::of(candle(t)?),
@@ -371,7 +377,9 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// [`Error::Shape`] for an empty side; [`Error::Candle`].
     pub fn bilinear(&self, x: &Features, to: [usize; 2], align_corners: bool) -> Result<Features> {
-        let ours = |data: &[f32], from, out: &mut [f32]| resample::bilinear(data, from, out, to, align_corners);
+        let ours = |data: &[f32], from, out: &mut [f32]| {
+            resample::bilinear(data, from, out, to, align_corners, self.watch.token());
+        };
         self.resampled(x, to, ours, |t, from| match from == to {
             // candle forgets where a tensor begins when there is nothing to resize.
             true => Ok(t),
@@ -396,6 +404,7 @@ impl<'a> Pass<'a> {
             Some(data) => {
                 let mut out = self.pool.take(b * c * height * width);
                 ours(&data, [h, w], &mut out);
+                self.watch.check()?;
                 Ok(Features::ours(out, [b, c, height, width]))
             }
             None => Features::of(candle(x.to_tensor()?, [h, w])?),
@@ -448,20 +457,33 @@ impl<'a> Pass<'a> {
             return Err(Error::Shape("maps of different sizes cannot be concatenated".into()));
         }
         let channels = maps.iter().map(|m| m.shape[1]).sum();
-        let maps: Vec<Settled<'_>> = maps.iter().map(|m| self.settled(m)).collect();
         let Some(values) = maps.iter().map(|m| m.values()).collect::<Option<Vec<_>>>() else {
+            let maps: Vec<Settled<'_>> = maps.iter().map(|m| self.settled(m)).collect();
             let tensors = maps.iter().map(|m| m.to_tensor()).collect::<Result<Vec<_>>>()?;
             return Features::of(Tensor::cat(&tensors, 1)?);
         };
-        let mut out = self.pool.take(b * channels * h * w);
-        let mut at = 0;
+        // Each plane, and what it has yet to go through.
+        let mut planes = Vec::with_capacity(b * channels);
         for image in 0..b {
             for (map, data) in maps.iter().zip(&values) {
-                let len = map.shape[1] * h * w;
-                out[at..at + len].copy_from_slice(&data[image * len..][..len]);
-                at += len;
+                planes.extend((image * map.shape[1]..(image + 1) * map.shape[1]).map(|i| {
+                    let way = map.on_the_way().map(|ways| ways[i]);
+                    (&data[i * h * w..(i + 1) * h * w], way)
+                }));
             }
         }
+        let mut out = self.pool.take(b * channels * h * w);
+        let token = self.watch.token();
+        out.par_chunks_mut((h * w).max(1)).zip(planes).for_each(|(to, (from, way))| {
+            if token.is_cancelled() {
+                return;
+            }
+            to.copy_from_slice(from);
+            if let Some(way) = way {
+                apply(to, None, &[way]);
+            }
+        });
+        self.watch.check()?;
         Ok(Features::ours(out, [b, channels, h, w]))
     }
 }

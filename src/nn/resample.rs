@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::watch::CancelToken;
+
 /// The largest of each window of `[kernel, stride, padding]`; what lies beyond the edge is not looked at.
 pub(super) fn max_pool(
     from: &[f32],
@@ -80,18 +82,22 @@ pub(super) fn nearest(from: &[f32], [h, w]: [usize; 2], to: &mut [f32], [height,
     });
 }
 
-/// Bilinear, as PyTorch's `interpolate` with and without `align_corners`.
+/// Bilinear, as PyTorch's `interpolate` with and without `align_corners`. Once cancelled, planes are left as they are.
 pub(super) fn bilinear(
     from: &[f32],
     [h, w]: [usize; 2],
     to: &mut [f32],
     [height, width]: [usize; 2],
     align_corners: bool,
+    token: &CancelToken,
 ) {
     let columns = places(w, width, align_corners);
     let rows = places(h, height, align_corners);
     let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
     planes.for_each(|(from, to)| {
+        if token.is_cancelled() {
+            return;
+        }
         let mut between = vec![0.0; w];
         for ((first, second, share), to) in rows.iter().zip(to.chunks_exact_mut(width)) {
             let (a, b) = (&from[first * w..][..w], &from[second * w..][..w]);
