@@ -83,19 +83,23 @@ impl Format {
 
     /// Everything that writing `picture` in this format would lose.
     pub fn losses(self, picture: &Picture) -> Vec<Loss> {
+        self.losses_of(picture.size(), picture.has_alpha(), picture.is_sixteen_bit())
+    }
+
+    /// The same of a picture that is still to be made, of this size and with or without these.
+    pub fn losses_of(self, [width, height]: [u32; 2], alpha: bool, sixteen_bit: bool) -> Vec<Loss> {
         let jpeg = matches!(self, Format::Jpeg { .. });
         let mut losses = Vec::new();
-        if jpeg && picture.has_alpha() {
+        if jpeg && alpha {
             losses.push(Loss::Alpha);
         }
-        if (jpeg || self == Format::WebP) && picture.is_sixteen_bit() {
+        if (jpeg || self == Format::WebP) && sixteen_bit {
             losses.push(Loss::SixteenBit);
         }
         if jpeg {
             losses.push(Loss::Detail);
         }
-        let longer = picture.width().max(picture.height());
-        if let Some(max) = self.max_side().filter(|&max| longer > max) {
+        if let Some(max) = self.max_side().filter(|&max| width.max(height) > max) {
             losses.push(Loss::TooLarge { max });
         }
         losses

@@ -9,7 +9,8 @@ use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 
 pub use super::generator::Normalisation;
-use super::generator::{Builder, Layer};
+use super::generator::{Builder, Generator, Layer, check_widths};
+use super::segmenter::builder;
 use super::tally::Tally;
 use crate::nn::{Conv2d, Error, Options, Padding, Pass, Pool, Result, Statistics, Watch};
 
@@ -50,8 +51,8 @@ impl Config {
     /// [`Normalisation::InstanceAffine`] for the picture's own.
     ///
     /// # Errors
-    /// [`Error::Shape`] when a tensor that every such checkpoint has is missing or of another rank, or when its blur is
-    /// not CUT's.
+    /// [`Error::Shape`] when a tensor that every such checkpoint has is missing or of another rank, when its blur is not
+    /// CUT's, or for no or more than 16384 channels.
     pub fn from_tensors(tensors: &HashMap<String, Tensor>) -> Result<Config> {
         let dims = |name: &str| match tensors.get(name).map(Tensor::dims) {
             Some([a, b, _, _]) => Ok([*a, *b]),
@@ -60,7 +61,7 @@ impl Config {
         };
         let has = |name: &str| tensors.contains_key(name);
         let [width, ins] = dims("model.1.weight")?;
-        let normalisation = Normalisation::of(has("model.2.weight"), has("model.2.running_mean"));
+        let normalisation = Normalisation::of(tensors, "model.2");
         let mut config = Config {
             channels: [ins, 3],
             width,
@@ -84,7 +85,12 @@ impl Config {
                 return Err(Error::Shape(format!("{name} should be a blur of {taps:?} both ways")));
             }
         }
+        config.check()?;
         Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        check_widths(self.channels.into_iter().chain([self.width]))
     }
 
     /// Where layers stand in the checkpoint's list of modules.
@@ -149,8 +155,9 @@ impl ResnetGenerator {
     /// `model.10.conv_block.1.weight`, ...).
     ///
     /// # Errors
-    /// [`Error::Candle`] naming a tensor that is missing or misshapen.
+    /// [`Error::Candle`] naming a tensor that is missing or misshapen; [`Error::Shape`] for no or more than 16384 channels.
     pub fn new(cfg: Config, vb: VarBuilder<'_>) -> Result<ResnetGenerator> {
+        cfg.check()?;
         let cfg = &cfg;
         let [ins, outs] = cfg.channels;
         let [a, b, c] = [cfg.width, 2 * cfg.width, 4 * cfg.width];
@@ -272,5 +279,54 @@ impl ResnetGenerator {
         }
         tally.conv(&self.last)?;
         Ok(tally.flops)
+    }
+}
+
+impl Generator for ResnetGenerator {
+    fn from_tensors(tensors: HashMap<String, Tensor>, own_statistics: bool) -> Result<ResnetGenerator> {
+        let config = Config::from_tensors(&tensors)?;
+        let normalisation = config.normalisation.with(own_statistics);
+        ResnetGenerator::new(Config { normalisation, ..config }, builder(tensors))
+    }
+
+    fn channels(&self) -> [usize; 2] {
+        self.config.channels
+    }
+
+    fn has_batch_norm(&self) -> bool {
+        self.config.normalisation == Normalisation::Batch
+    }
+
+    fn measures(&self) -> bool {
+        self.config.normalisation.measures()
+    }
+
+    fn multiple(&self) -> usize {
+        4
+    }
+
+    fn smallest(&self) -> usize {
+        8
+    }
+
+    fn reach(&self) -> Option<usize> {
+        let [blurred, smooth] = self.config.antialias.map(usize::from);
+        // Two layers of 7 and on the way down one of 3 at full size, one of 3 at half, blocks at a quarter, on the way up one
+        // from a quarter and one from half; and where on the grid of 4 the pixel lies.
+        Some(2 * 3 + 1 + 2 + 2 * 4 * self.config.blocks + 4 + 2 + 3 * blurred + 3 * smooth + 3)
+    }
+
+    fn footprint(&self) -> usize {
+        // Upsampled bilinearly, twice the first layer's channels are there at full size, and so are its own.
+        let [wide, narrow] = [7 * self.config.width / 2, 2 * self.config.width];
+        if self.config.antialias == [false; 2] { narrow + 6 } else { wide + 6 }
+    }
+
+    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+        ResnetGenerator::flops(self, shape)
+    }
+
+    fn forward_with(&self, x: &Tensor, statistics: Statistics<'_>, watch: &Watch<'_>, pool: &Pool) -> Result<Tensor> {
+        ResnetGenerator::forward_with(self, x, statistics, watch, pool)
     }
 }

@@ -1,11 +1,92 @@
-//! What the generators of junyanz/pytorch-CycleGAN-and-pix2pix share: convolutions with a norm after them, of one of three
-//! kinds.
+//! What the generators of junyanz/pytorch-CycleGAN-and-pix2pix share: what is asked of them, and convolutions with a norm
+//! after them, of one of three kinds.
 
-use candle_core::DType;
+use std::collections::HashMap;
+use std::fmt::Debug;
+
+use candle_core::{DType, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use super::batch_norm;
-use crate::nn::{Activation, Conv2d, EPS, Features, Norm, Options, Pass, Result};
+use crate::nn::{Activation, Conv2d, EPS, Error, Features, Norm, Options, Pass, Pool, Result, Statistics, Watch};
+
+/// Wider than any published one, and far from what could overflow.
+const WIDEST: usize = 1 << 14;
+/// More halvings than any published network has; pictures are padded to multiples of two to that power.
+const MOST_LEVELS: usize = 10;
+
+/// Checks channels in and out, and those between, before anything is made as large: a tensor of no values can have any shape.
+///
+/// # Errors
+/// [`Error::Shape`] for none or more than 16384.
+pub(super) fn check_widths(all: impl IntoIterator<Item = usize>) -> Result<()> {
+    match all.into_iter().find(|width| !(1..=WIDEST).contains(width)) {
+        Some(width) => Err(Error::Shape(format!("a layer cannot have {width} channels; 1 to {WIDEST} are allowed"))),
+        None => Ok(()),
+    }
+}
+
+/// Checks how often a picture is halved.
+///
+/// # Errors
+/// [`Error::Shape`] for more than ten times.
+pub(super) fn check_levels(levels: usize) -> Result<()> {
+    match levels {
+        0..=MOST_LEVELS => Ok(()),
+        _ => Err(Error::Shape(format!("a network of more than {MOST_LEVELS} levels is too deep"))),
+    }
+}
+
+/// A network that makes a picture of a picture, as large where the sides are multiples of [`Generator::multiple`].
+pub trait Generator: Debug + Send + Sync {
+    /// Builds the network from a checkpoint's tensors, whose sizes decide its own. With `own_statistics` batch norms take
+    /// the picture's own statistics in place of the kept ones.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Candle`] naming the first tensor
+    /// that is missing or misshapen; [`Error::Shape`] for sizes beyond any published ones.
+    fn from_tensors(tensors: HashMap<String, Tensor>, own_statistics: bool) -> Result<Self>
+    where
+        Self: Sized;
+
+    /// Channels in and out: 3 and 3 for RGB.
+    fn channels(&self) -> [usize; 2];
+
+    /// Whether it normalises by statistics kept in training.
+    fn has_batch_norm(&self) -> bool;
+
+    /// Whether it normalises by the picture's own statistics, which ask for all of the picture.
+    fn measures(&self) -> bool;
+
+    /// What both sides of a picture should be multiples of.
+    fn multiple(&self) -> usize;
+
+    /// The least height and width of a picture, in pixels: a multiple of [`Generator::multiple`].
+    fn smallest(&self) -> usize;
+
+    /// How many pixels away, at most, what decides a pixel lies, norms left aside; `None` when it can be anywhere.
+    fn reach(&self) -> Option<usize>;
+
+    /// About how many numbers a pass holds at a time for each pixel of the picture.
+    fn footprint(&self) -> usize;
+
+    /// Multiply-adds of a pass over `[batch, in, height, width]`, times two.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a picture too small.
+    fn flops(&self, shape: [usize; 4]) -> Result<f64>;
+
+    /// Translates `x`, with memory kept from pass to pass.
+    ///
+    /// # Shapes
+    /// x `[batch, in, height, width]`, -1..1; the result `[batch, out, height, width]`, -1..1. Pictures of a batch do not
+    /// see each other, whatever the norm.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a picture of another size or statistics of another network;
+    /// [`Error::Cancelled`].
+    fn forward_with(&self, x: &Tensor, statistics: Statistics<'_>, watch: &Watch<'_>, pool: &Pool) -> Result<Tensor>;
+}
 
 /// How a generator normalises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +100,38 @@ pub enum Normalisation {
     /// To the statistics kept in training, then scaled and shifted (Ioffe and Szegedy 2015, arXiv 1502.03167): all of it
     /// goes into the convolutions' weights.
     Batch,
+    /// As a batch norm whose statistics nobody measured: only scaled and shifted, in training and after. Colours and
+    /// brightness pass unchanged by what else is in the picture.
+    Fixed,
 }
 
 impl Normalisation {
-    /// As a checkpoint shows it, by whether its norms have scales, and running means.
-    pub(super) fn of(scale: bool, running_mean: bool) -> Normalisation {
-        match (scale, running_mean) {
-            (false, _) => Normalisation::Instance,
-            (true, false) => Normalisation::InstanceAffine,
-            (true, true) => Normalisation::Batch,
+    /// As the norm called `name` of a checkpoint shows it, by whether it has scales, and what its statistics are.
+    pub(super) fn of(tensors: &HashMap<String, Tensor>, name: &str) -> Normalisation {
+        let all = |name: &str, value: f32| {
+            let values = tensors.get(name)?.to_dtype(DType::F32).and_then(|t| t.to_vec1::<f32>()).ok()?;
+            Some(values.iter().all(|v| *v == value))
+        };
+        if !tensors.contains_key(&format!("{name}.weight")) {
+            return Normalisation::Instance;
+        }
+        match (all(&format!("{name}.running_mean"), 0.0), all(&format!("{name}.running_var"), 1.0)) {
+            (None, _) => Normalisation::InstanceAffine,
+            (Some(true), Some(true)) => Normalisation::Fixed,
+            _ => Normalisation::Batch,
+        }
+    }
+
+    /// Whether it is to the picture's own statistics.
+    pub(super) fn measures(self) -> bool {
+        matches!(self, Normalisation::Instance | Normalisation::InstanceAffine)
+    }
+
+    /// Of a batch norm the picture's own statistics, if they are wanted.
+    pub(super) fn with(self, own_statistics: bool) -> Normalisation {
+        match self {
+            Normalisation::Batch if own_statistics => Normalisation::InstanceAffine,
+            other => other,
         }
     }
 }
@@ -78,7 +182,7 @@ impl Builder<'_> {
         let norm = match self.normalisation {
             Normalisation::Instance => Some([vec![1.0; outs], vec![0.0; outs]]),
             Normalisation::InstanceAffine => Some([numbers("weight", 1.0)?, numbers("bias", 0.0)?]),
-            Normalisation::Batch => {
+            Normalisation::Batch | Normalisation::Fixed => {
                 let axis = usize::from(transposed.is_some());
                 let [folded, shift] = batch_norm::fold(EPS, &weight, bias.as_ref(), axis, &norm)?;
                 (weight, bias) = (folded, Some(shift));

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use super::generator::{Builder, Layer, Normalisation};
+use super::generator::{Builder, Generator, Layer, Normalisation, check_levels, check_widths};
+use super::segmenter::builder;
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Pool, Result, Statistics, Watch};
 
@@ -50,7 +51,8 @@ impl Config {
     /// [`Normalisation::InstanceAffine`] for the picture's own.
     ///
     /// # Errors
-    /// [`Error::Shape`] when a tensor that every such checkpoint has is missing or of another rank.
+    /// [`Error::Shape`] when a tensor that every such checkpoint has is missing or of another rank, for more than ten sizes,
+    /// and for no or more than 16384 channels.
     pub fn from_tensors(tensors: &HashMap<String, Tensor>) -> Result<Config> {
         let dims = |name: String| match tensors.get(&name).map(Tensor::dims) {
             Some([a, b, _, _]) => Ok([*a, *b]),
@@ -62,12 +64,20 @@ impl Config {
         let mut widths = vec![first];
         for i in (1..).take_while(|i| *i == 1 || tensors.contains_key(&format!("{}.1.weight", level(*i)))) {
             widths.push(dims(format!("{}.1.weight", level(i)))?[0]);
+            check_levels(widths.len())?;
         }
         let has = |name: &str| tensors.contains_key(&format!("{}.{name}", level(1)));
         // The norm of the second size down; with two sizes that is the innermost, whose norm is that on the way up.
         let norm = if widths.len() > 2 { 2 } else { 4 };
-        let normalisation = Normalisation::of(has(&format!("{norm}.weight")), has(&format!("{norm}.running_mean")));
-        Ok(Config { channels: [ins, outs], widths, normalisation, bias: has("1.bias") })
+        let normalisation = Normalisation::of(tensors, &format!("{}.{norm}", level(1)));
+        let config = Config { channels: [ins, outs], widths, normalisation, bias: has("1.bias") };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        check_levels(self.widths.len())?;
+        check_widths(self.channels.iter().chain(&self.widths).copied())
     }
 
     /// What both sides of a picture are multiples of.
@@ -101,8 +111,10 @@ impl UnetGenerator {
     /// `model.model.1.model.1.weight`, `model.model.1.model.3.model.1.weight`, ...).
     ///
     /// # Errors
-    /// [`Error::Candle`] naming a tensor that is missing or misshapen; [`Error::Shape`] for fewer than two sizes.
+    /// [`Error::Candle`] naming a tensor that is missing or misshapen; [`Error::Shape`] for fewer than two or more than ten
+    /// sizes, and for no or more than 16384 channels.
     pub fn new(cfg: Config, vb: VarBuilder<'_>) -> Result<UnetGenerator> {
+        cfg.check()?;
         let (widths, [ins, outs]) = (&cfg.widths, cfg.channels);
         let &[.., before, deepest] = widths.as_slice() else {
             return Err(Error::Shape(format!("a U-Net generator of the widths {widths:?} cannot be")));
@@ -148,6 +160,20 @@ impl UnetGenerator {
     /// # Errors
     /// [`Error::Shape`] for a picture of another size or statistics of another network; [`Error::Cancelled`].
     pub fn forward(&self, x: &Tensor, statistics: Statistics<'_>, watch: &Watch<'_>) -> Result<Tensor> {
+        self.forward_with(x, statistics, watch, &Pool::default())
+    }
+
+    /// As [`UnetGenerator::forward`], with memory kept from pass to pass.
+    ///
+    /// # Errors
+    /// As [`UnetGenerator::forward`].
+    pub fn forward_with(
+        &self,
+        x: &Tensor,
+        statistics: Statistics<'_>,
+        watch: &Watch<'_>,
+        pool: &Pool,
+    ) -> Result<Tensor> {
         let (b, c, height, width) = x.dims4()?;
         let multiple = self.config.multiple();
         if height == 0 || width == 0 || height % multiple != 0 || width % multiple != 0 {
@@ -157,7 +183,7 @@ impl UnetGenerator {
             )));
         }
         let total = self.flops([b, c, height, width])?;
-        let mut pass = Pass::new(&Pool::default(), watch, total).with_statistics(statistics);
+        let mut pass = Pass::new(pool, watch, total).with_statistics(statistics);
         let x = pass.enter(x)?;
         // What is joined is also what goes on down: the ReLU after the joint does not tell a value from its leak.
         let x = pass.conv(&self.first, &x)?;
@@ -170,6 +196,7 @@ impl UnetGenerator {
         for layer in &self.up {
             let y = layer.run(&mut pass, &h)?;
             let skip = skips.pop().ok_or_else(|| Error::Shape("there are more sizes up than down".into()))?;
+            drop(h); // the joined map needs the room
             h = pass.concat(&[&skip, &y])?;
             h = pass.leaky_relu(h, 0.0)?;
         }
@@ -197,6 +224,51 @@ impl UnetGenerator {
         tally.shape[1] *= 2;
         tally.conv(&self.last)?;
         Ok(tally.flops)
+    }
+}
+
+impl Generator for UnetGenerator {
+    fn from_tensors(tensors: HashMap<String, Tensor>, own_statistics: bool) -> Result<UnetGenerator> {
+        let config = Config::from_tensors(&tensors)?;
+        let normalisation = config.normalisation.with(own_statistics);
+        UnetGenerator::new(Config { normalisation, ..config }, builder(tensors))
+    }
+
+    fn channels(&self) -> [usize; 2] {
+        self.config.channels
+    }
+
+    fn has_batch_norm(&self) -> bool {
+        self.config.normalisation == Normalisation::Batch
+    }
+
+    fn measures(&self) -> bool {
+        self.config.normalisation.measures()
+    }
+
+    fn multiple(&self) -> usize {
+        self.config.multiple()
+    }
+
+    fn smallest(&self) -> usize {
+        self.config.multiple()
+    }
+
+    fn reach(&self) -> Option<usize> {
+        None // its innermost pixels see all there is
+    }
+
+    fn footprint(&self) -> usize {
+        // At half size the joined map and its two parts; beside them the picture, and what is left of smaller sizes.
+        self.config.widths.first().map_or(0, |first| first + first / 8) + 4
+    }
+
+    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+        UnetGenerator::flops(self, shape)
+    }
+
+    fn forward_with(&self, x: &Tensor, statistics: Statistics<'_>, watch: &Watch<'_>, pool: &Pool) -> Result<Tensor> {
+        UnetGenerator::forward_with(self, x, statistics, watch, pool)
     }
 }
 

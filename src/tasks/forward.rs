@@ -10,8 +10,8 @@ use candle_nn::VarBuilder;
 
 use super::TaskError;
 use crate::models::{
-    Backbone, DeepLabV3, DeepLabV3MobileNetV2, DeepLabV3Plus, Fcn, Fcn8s, LrAspp, MobileNetV2, ResNet, ResnetGenerator,
-    Segmenter, TransformerNet, Unet, UnetEfficientNetLite, UnetGenerator, Vgg16, cyclegan, mobilenet_v2, pix2pix,
+    Backbone, DeepLabV3, DeepLabV3MobileNetV2, DeepLabV3Plus, Fcn, Fcn8s, Generator, LrAspp, MobileNetV2, PatchGan,
+    ResNet, ResnetGenerator, Segmenter, TransformerNet, Unet, UnetEfficientNetLite, UnetGenerator, Vgg16, mobilenet_v2,
     resnet, transformer_net, vgg,
 };
 use crate::nn::{self, Pass, Pool, Precision, Statistics, Watch};
@@ -23,10 +23,11 @@ type Tensors = HashMap<String, Tensor>;
 type Run = fn(Tensors, &Tensor, &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError>;
 
 /// Each architecture and how it runs; a new one is one entry.
-const RUNS: [(&str, Run); 19] = [
+const RUNS: [(&str, Run); 20] = [
     ("transformer-net", transformer_net),
-    ("cyclegan-resnet", cyclegan),
-    ("pix2pix-unet", pix2pix),
+    ("cyclegan-resnet", generator::<ResnetGenerator>),
+    ("pix2pix-unet", generator::<UnetGenerator>),
+    ("patch-gan", patch_gan),
     ("fcn-resnet50", segmenter::<Fcn>),
     ("fcn-resnet101", segmenter::<Fcn>),
     ("deeplabv3-resnet50", segmenter::<DeepLabV3>),
@@ -103,28 +104,23 @@ fn transformer_net(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Ve
     Ok(vec![("output", net.forward(x, &mix, Statistics::Compute, watch)?)])
 }
 
-fn cyclegan(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
-    let config = cyclegan::Config::from_tensors(&tensors)?;
-    let vb = builder(tensors);
-    let run = |config| ResnetGenerator::new(config, vb.clone())?.forward(x, Statistics::Compute, watch);
-    let mut outputs = vec![("output", run(config.clone())?)];
-    if config.normalisation == cyclegan::Normalisation::Batch {
-        let own = cyclegan::Config { normalisation: cyclegan::Normalisation::InstanceAffine, ..config };
-        outputs.push(("output_batchstats", run(own)?));
+fn generator<N: Generator>(
+    tensors: Tensors,
+    x: &Tensor,
+    watch: &Watch<'_>,
+) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
+    let pool = Pool::default();
+    let run = |net: &N| net.forward_with(x, Statistics::Compute, watch, &pool);
+    let kept = N::from_tensors(tensors.clone(), false)?;
+    let mut outputs = vec![("output", run(&kept)?)];
+    if kept.has_batch_norm() {
+        outputs.push(("output_batchstats", run(&N::from_tensors(tensors, true)?)?));
     }
     Ok(outputs)
 }
 
-fn pix2pix(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
-    let config = pix2pix::Config::from_tensors(&tensors)?;
-    let vb = builder(tensors);
-    let run = |config| UnetGenerator::new(config, vb.clone())?.forward(x, Statistics::Compute, watch);
-    let mut outputs = vec![("output", run(config.clone())?)];
-    if config.normalisation == cyclegan::Normalisation::Batch {
-        let own = pix2pix::Config { normalisation: cyclegan::Normalisation::InstanceAffine, ..config };
-        outputs.push(("output_batchstats", run(own)?));
-    }
-    Ok(outputs)
+fn patch_gan(tensors: Tensors, x: &Tensor, watch: &Watch<'_>) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
+    Ok(vec![("output", PatchGan::from_tensors(tensors)?.forward(x, watch, &Pool::default())?)])
 }
 
 fn segmenter<N: Segmenter>(

@@ -6,6 +6,7 @@ mod forward;
 pub mod segment;
 pub mod style;
 mod tiles;
+pub mod translate;
 
 pub use bench::{Bench, NETS, Rounding, bench};
 pub use forward::{ARCHITECTURES, forward};
@@ -40,6 +41,22 @@ pub enum TaskError {
         id: String,
         /// As given.
         weight: f32,
+    },
+    /// A direction of translation that the model has no generator for.
+    #[error("{model} translates one way only, not from {from} to {to}; join the checkpoint of the way back to it")]
+    OneWay {
+        /// Its id or file name.
+        model: String,
+        /// What was to be translated.
+        from: String,
+        /// Into what.
+        to: String,
+    },
+    /// A way back for a model that has one.
+    #[error("{model} translates both ways already; it needs no checkpoint of the way back")]
+    TwoWay {
+        /// Its id or file name.
+        model: String,
     },
     /// A word that the model does not know.
     #[error("the model does not know the word {word:?}; the words it knows are those of its captions, in lower case")]

@@ -224,17 +224,20 @@ impl SegmentationModel {
     /// # Errors
     /// As [`SegmentationModel::load`] and [`SegmentationModel::from_file`].
     pub fn named(model: &str) -> Result<SegmentationModel, TaskError> {
-        match models().iter().any(|choice| choice.id == model) {
+        match models().iter().any(|choice| choice.id == model) || zoo::imported_model(model).is_some() {
             true => SegmentationModel::load(model),
             false => SegmentationModel::from_file(Path::new(model)),
         }
     }
 
-    /// Loads a model that ships with the program, by its id.
+    /// Loads a model that ships with the program, or was added to it, by its id.
     ///
     /// # Errors
     /// [`TaskError::Zoo`] for an unknown id, or weights that are missing or damaged.
     pub fn load(id: &str) -> Result<SegmentationModel, TaskError> {
+        if let Some((card, weights)) = zoo::imported_model(id) {
+            return Ok(SegmentationModel::from_file(&weights)?.with_card(card));
+        }
         let all = models();
         let found = all.iter().find(|choice| choice.id == id);
         let Choice { card, form, .. } = *found.ok_or_else(|| zoo::ZooError::UnknownModel {
@@ -275,6 +278,12 @@ impl SegmentationModel {
         }
         let id = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Ok(SegmentationModel { id, network, classes: class_names(classes), longer_side: USUAL_SIDE, form: None })
+    }
+
+    /// Called as an added model's card says; its classes too, where it names them.
+    fn with_card(self, card: Card) -> SegmentationModel {
+        let classes = if card.classes.len() == self.classes.len() { card.classes } else { self.classes };
+        SegmentationModel { id: card.id, classes, longer_side: card.longer_side.unwrap_or(self.longer_side), ..self }
     }
 
     /// The model's id, or its file's name.

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::TaskError;
-use super::tiles::{Canvas, Source, Tiling, stylise};
+use super::tiles::{self, Canvas, Frame, Painter, Source, Tiling};
 use crate::imaging::Picture;
 use crate::models::TransformerNet;
 use crate::models::transformer_net::Config;
-use crate::nn::{Precision, Watch};
+use crate::nn::{self, Pool, Precision, Statistics, Watch};
 use crate::zoo::{self, Card, StyleCard};
 
 /// The id of the model behind the task.
@@ -45,13 +45,37 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
+/// When and how large pictures are cut. The overlap is no less than the receptive field's radius: 4 + 1 at full size, 2 at
+/// half, 4 x 10 at a quarter, then 2, 1 and 4 on the way up, and 3 for the grid of 4.
+const TILING: Tiling = Tiling { whole: 4_300_000, overview: 1 << 20, core: 1024, overlap: 64 };
+
+/// The network painting one mix of its styles.
+struct Mixed<'a> {
+    net: &'a TransformerNet,
+    mix: &'a [f32],
+}
+
+impl Painter for Mixed<'_> {
+    fn frame(&self) -> Frame {
+        // It mirrors four pixels at its edges and again at a quarter of the size: a picture needs this many.
+        Frame { channels: 3, range: [0.0, 255.0], multiple: 1, smallest: 16 }
+    }
+
+    fn flops(&self, shape: [usize; 4]) -> nn::Result<f64> {
+        self.net.flops(shape)
+    }
+
+    fn paint(&self, x: &Tensor, statistics: Statistics<'_>, watch: &Watch<'_>, pool: &Pool) -> nn::Result<Tensor> {
+        self.net.forward_with(x, self.mix, statistics, watch, pool)
+    }
+}
+
 /// The style model, loaded. Shared between threads freely; each run has its own memory.
 pub struct Stylizer {
     net: TransformerNet,
     styles: Vec<StyleCard>,
     /// The ids of the norms' rows, in their order.
     rows: Vec<String>,
-    tiling: Tiling,
 }
 
 impl Stylizer {
@@ -85,7 +109,7 @@ impl Stylizer {
         // A gallery shows what the network has, in the card's order and words.
         let styles = styles.into_iter().filter(|s| rows.contains(&s.id)).collect();
         let net = TransformerNet::new(config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))?;
-        Ok(Stylizer { net, styles, rows, tiling: Tiling::default() })
+        Ok(Stylizer { net, styles, rows })
     }
 
     /// The styles a person can choose from, the identity left out.
@@ -108,7 +132,9 @@ impl Stylizer {
         let smaller = params.longer_side.map(|side| picture.resized(side.max(1)));
         let worked_on = smaller.as_ref().unwrap_or(picture);
         let mut canvas = Canvas::new(worked_on.size(), picture.is_sixteen_bit());
-        stylise(&self.net, &mix, &Source::new(worked_on), &self.tiling, &mut canvas, watch)?;
+        let painter = Mixed { net: &self.net, mix: &mix };
+        let source = Source::new(worked_on, painter.frame());
+        tiles::paint(&painter, &source, &TILING, &mut canvas, watch, &Pool::default())?;
         let [width, height] = picture.size();
         let styled = canvas.into_picture()?.resized_to(width, height);
         watch.step(1.0)?;

@@ -38,9 +38,13 @@ pub struct Card {
     /// an FCN-8s.
     #[serde(default)]
     pub forms: Vec<String>,
-    /// For [`Task::Segment`] the longer side, in pixels, of a 4:3 picture of the size it works best at.
+    /// For [`Task::Segment`] the longer side, in pixels, of a 4:3 picture of the size it works best at; for
+    /// [`Task::Translate`] that of the picture as the networks see it.
     #[serde(default)]
     pub longer_side: Option<u32>,
+    /// For [`Task::Translate`] what its two kinds of pictures are called: A, then B.
+    #[serde(default)]
+    pub domains: Vec<String>,
 }
 
 /// The tasks that models are made for.
@@ -52,6 +56,8 @@ pub enum Task {
     Style,
     /// Semantic segmentation.
     Segment,
+    /// Image-to-image translation.
+    Translate,
 }
 
 /// How a model was trained.

@@ -6,9 +6,11 @@ mod archive;
 mod captioner;
 mod card;
 mod checkpoint;
+mod imported;
 mod layout;
 mod pickle;
 mod state_dict;
+mod two_way;
 mod word_map;
 
 use std::borrow::Cow;
@@ -16,10 +18,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-pub use architecture::{recognise, segmenter};
+pub use architecture::{judge, recognise, segmenter, task_of, translator};
 pub use captioner::{Captioner, captioner, image_encoder};
 pub use card::{Card, LossRow, StyleCard, Task, Training};
 pub use checkpoint::read_tensors;
+pub use imported::{Import, Prepared, imported, imported_card_text, imported_model, prepare, remove};
+pub use two_way::{TwoWay, check_generator, check_judge, goes_back, renamed};
 pub use word_map::WordMap;
 
 use candle_core::Tensor;
@@ -89,6 +93,80 @@ pub enum ZooError {
         /// The architectures that would do, joined by commas.
         known: String,
     },
+    /// A checkpoint of a network that no task runs one of.
+    #[error("the weights are {architecture}'s, which no task can use; what can be used is {known}")]
+    NoTask {
+        /// As in `lucida forward --arch`.
+        architecture: &'static str,
+        /// The architectures that would do, joined by commas.
+        known: String,
+    },
+    /// A checkpoint of another architecture than was asked for.
+    #[error("the weights are not {wanted}'s: {why}")]
+    OtherArchitecture {
+        /// As asked for.
+        wanted: &'static str,
+        /// Which tensor is missing, or whose they are.
+        why: String,
+    },
+    /// An architecture that does not exist.
+    #[error("there is no architecture called {name:?}; known are {known}")]
+    UnknownArchitecture {
+        /// As asked for.
+        name: String,
+        /// All there are, joined by commas.
+        known: String,
+    },
+    /// An id that is none.
+    #[error("{id:?} is no id for a model; give it one of lower-case words joined by hyphens (--id)")]
+    BadId {
+        /// As asked for, or made of a file's name.
+        id: String,
+    },
+    /// An id that another model has.
+    #[error("there is a model called {id} already; choose another id (--id), or remove that model if it was added")]
+    IdTaken {
+        /// As asked for, or made of a file's name.
+        id: String,
+    },
+    /// The checkpoint of the way back cannot be that.
+    #[error("{}: {source}", path.display())]
+    WayBack {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<ZooError>,
+    },
+    /// Generators both ways where one is wanted.
+    #[error("it holds generators both ways; the way back (--back) joins one that goes one way with another")]
+    BothWays,
+    /// A model that nobody added.
+    #[error("no model called {id:?} was added that could be removed; added were: {known}")]
+    NotImported {
+        /// As asked for.
+        id: String,
+        /// What could have been asked for, joined by commas.
+        known: String,
+    },
+    /// Added models could not be kept.
+    #[error("{} could not be written: {source}", path.display())]
+    Write {
+        /// The model's folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is nowhere to keep added models.
+    #[error("this account has no folder for data; name one by the environment's LUCIDA_DATA")]
+    NoFolder,
+    /// A checkpoint of a network that does something else.
+    #[error("the weights are {architecture}'s, which does not translate pictures; what does is {known}")]
+    NoTranslator {
+        /// As in `lucida forward --arch`.
+        architecture: &'static str,
+        /// The architectures that would do, joined by commas.
+        known: String,
+    },
     /// As [`ZooError::NoSegmenter`].
     #[error("the weights are {architecture}'s, which does not describe pictures; what does is {known}")]
     NoCaptioner {
@@ -96,6 +174,12 @@ pub enum ZooError {
         architecture: &'static str,
         /// The architectures that would do, joined by commas.
         known: String,
+    },
+    /// A checkpoint of a network that does something else.
+    #[error("the weights are {architecture}'s, which does not judge translations; what does is patch-gan")]
+    NoJudge {
+        /// As in `lucida forward --arch`.
+        architecture: &'static str,
     },
     /// A decoder without the encoder whose features it was trained on.
     #[error(

@@ -5,6 +5,8 @@
 mod common;
 mod cyclegan;
 mod features;
+mod limits;
+mod patch_gan;
 mod pix2pix;
 mod transposed;
 
