@@ -8,7 +8,7 @@ use super::Failure;
 use super::console::{self, Session};
 use super::files::{self, Job, Plan, Target};
 use super::progress::Progress;
-use crate::imaging::{self, Picture};
+use crate::imaging::{self, Format, Picture};
 use crate::nn::Watch;
 
 /// One picture of several.
@@ -136,6 +136,17 @@ impl<'a> Batch<'a> {
     pub(super) fn warn(&self, job: &Job, how: &str) {
         let (path, format) = (job.source.path(), job.format.name());
         self.progress.say(format_args!("warning: {path}: {format} {how}"));
+    }
+
+    /// Says a line about one picture.
+    pub(super) fn tell(&self, job: &Job, what: &str) {
+        self.progress.say(format_args!("{}: {what}", job.source.path()));
+    }
+
+    /// Writes a picture beside the results, as PNG.
+    pub(super) fn save_png(&self, path: &Path, picture: &Picture) -> Result<(), Failure> {
+        let bytes = imaging::encode(picture, Format::Png).map_err(|e| Failure::with(path.display(), e))?;
+        self.save(path, &bytes)
     }
 
     /// Writes a file beside the results.

@@ -54,12 +54,17 @@ impl Session {
 
     /// Saves a whole file, or nothing if Ctrl+C came first.
     pub(super) fn save(&self, path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
-        let _saving = lock(&self.saving);
-        self.check()?;
-        imaging::save_bytes(path, bytes, force).map_err(|error| match error {
+        self.saving(|| imaging::save_bytes(path, bytes, force))?.map_err(|error| match error {
             ImagingError::Exists { path } => exists(&path),
             other => Failure::Work(other.to_string()),
         })
+    }
+
+    /// Does `save`, which Ctrl+C does not interrupt, or nothing if that came first.
+    pub(super) fn saving<R>(&self, save: impl FnOnce() -> R) -> Result<R, Failure> {
+        let _saving = lock(&self.saving);
+        self.check()?;
+        Ok(save())
     }
 }
 

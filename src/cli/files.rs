@@ -279,7 +279,8 @@ fn with_quality(format: Format, quality: Option<u8>) -> Format {
     }
 }
 
-fn ends_with_separator(path: &Path) -> bool {
+/// Whether a path can only be a folder's.
+pub(super) fn ends_with_separator(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().last().is_some_and(|b| std::path::is_separator(char::from(*b)))
 }
 

@@ -4,17 +4,20 @@
 //! is done, 1 when the work failed, 2 when the arguments are wrong, 130 when interrupted. No output file is ever left
 //! half-written, and none is replaced without `--force`.
 
+mod asked;
 mod batch;
 mod bench;
+mod beside;
 mod console;
 mod files;
 mod forward;
 mod models;
+mod partners;
 mod progress;
 mod segment;
 mod sheet;
-mod sheet_label;
 mod style;
+mod translate;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -24,8 +27,10 @@ use clap::{Args, Parser, Subcommand};
 
 use console::Session;
 
+use crate::gpu::Blend;
 use crate::nn::Precision;
 use crate::tasks::TaskError;
+use crate::zoo::ZooError;
 
 /// What was asked for: a window with some pictures, or one command.
 #[derive(Debug, Parser)]
@@ -55,7 +60,9 @@ pub enum Command {
     Style(style::Arguments),
     /// Tell what each pixel of a picture shows
     Segment(segment::Arguments),
-    /// List the models, or show the card of one
+    /// Turn a picture into another kind of picture, and back
+    Translate(translate::Arguments),
+    /// List the models, show the card of one, add or remove one
     Models(models::Arguments),
     /// Time one forward pass of a network
     Bench(bench::Arguments),
@@ -79,6 +86,31 @@ fn precision(text: &str) -> Result<Precision, String> {
     match precision.is_available() {
         true => Ok(precision),
         false => Err("this processor lacks the instructions (AVX512-BF16); use f32".into()),
+    }
+}
+
+/// How a result is laid over its photo.
+#[derive(Clone, Copy, Debug, Args)]
+struct Blending {
+    /// How strong: 0 is the photo, 1 the whole result
+    #[arg(long, value_name = "0..1", default_value = "1", allow_negative_numbers = true, value_parser = strength)]
+    strength: f32,
+
+    /// Keep the photo's colours, take only lightness from the result
+    #[arg(long, alias = "keep-colors")]
+    keep_colours: bool,
+}
+
+impl Blending {
+    fn blend(self) -> Blend {
+        Blend { strength: self.strength, keep_colours: self.keep_colours }
+    }
+}
+
+fn strength(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(strength) if (0.0..=1.0).contains(&strength) => Ok(strength),
+        _ => Err("a number from 0 (the photo) to 1 (the whole result) is needed, such as 0.8".into()),
     }
 }
 
@@ -131,6 +163,18 @@ impl From<TaskError> for Failure {
     }
 }
 
+impl From<ZooError> for Failure {
+    fn from(error: ZooError) -> Failure {
+        match error {
+            ZooError::BadId { .. }
+            | ZooError::IdTaken { .. }
+            | ZooError::NotImported { .. }
+            | ZooError::UnknownArchitecture { .. } => Failure::Arguments(error.to_string()),
+            other => Failure::Work(other.to_string()),
+        }
+    }
+}
+
 /// Reads the process's arguments.
 ///
 /// # Errors
@@ -150,7 +194,8 @@ pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Style(arguments) => style::run(&arguments, &session),
         Command::Segment(arguments) => segment::run(&arguments, &session),
-        Command::Models(arguments) => models::run(&arguments),
+        Command::Translate(arguments) => translate::run(&arguments, &session),
+        Command::Models(arguments) => models::run(&arguments, &session),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Forward(arguments) => forward::run(&arguments, &session),
     };

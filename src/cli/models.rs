@@ -1,12 +1,15 @@
-//! `lucida models`: which models there are, and what each one is.
+//! `lucida models`: which models there are, what each one is, adding and removing.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Failure, console};
-use crate::zoo::{self, Card};
+use super::Failure;
+use super::console::{self, Session};
+use crate::zoo::{self, Card, Import, ZooError};
 
-/// The list, or one card.
+/// The list, or one model.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
@@ -15,14 +18,36 @@ pub struct Arguments {
     json: bool,
 
     #[command(subcommand)]
-    command: Option<Show>,
+    command: Option<One>,
 }
 
 /// What to do with one model.
 #[derive(Debug, Subcommand)]
-pub enum Show {
+pub enum One {
     /// Show a model's card: what it is, how it was made, its terms
     Show {
+        /// The model's id, as the list has it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Add a checkpoint to the models: a copy of its weights is kept in the folder for data (LUCIDA_DATA names another one);
+    /// prints the id
+    Add {
+        /// A checkpoint of a network that segments or translates: safetensors, or PyTorch's .pth
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The architecture it must be of, as in `lucida forward --arch` [default: what its tensors' names say]
+        #[arg(long, value_name = "ARCH")]
+        arch: Option<String>,
+        /// What to call it: lower-case words joined by hyphens [default: made of the file's name]
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+        /// Of a generator of CycleGAN's or pix2pix's, the checkpoint of the way back
+        #[arg(long, value_name = "FILE")]
+        back: Option<PathBuf>,
+    },
+    /// Remove a model that was added
+    Remove {
         /// The model's id, as the list has it
         #[arg(value_name = "ID")]
         id: String,
@@ -42,23 +67,58 @@ struct Line<'a> {
 }
 
 /// Runs `lucida models`.
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
     match &arguments.command {
-        Some(Show::Show { id }) => show(id),
+        Some(One::Show { id }) => show(id),
+        Some(One::Add { file, arch, id, back }) => {
+            let (id, architecture, back) = (id.as_deref(), arch.as_deref(), back.as_deref());
+            add(&Import { path: file, back, id, architecture }, session)
+        }
+        Some(One::Remove { id }) => Ok(session.saving(|| zoo::remove(id))??),
         None => list(arguments.json),
     }
 }
 
 fn show(id: &str) -> Result<(), Failure> {
-    let Some(card) = zoo::card_text(id) else {
-        let known: Vec<&str> = zoo::models().iter().map(|card| card.id.as_str()).collect();
-        return Err(Failure::Arguments(format!("there is no model '{id}'; the models are {}", known.join(", "))));
-    };
-    console::print(card)
+    if let Some(card) = zoo::card_text(id) {
+        return console::print(card);
+    }
+    if let Some(card) = zoo::imported_card_text(id) {
+        return console::print(&card);
+    }
+    let imported = zoo::imported();
+    let known: Vec<&str> = zoo::models().iter().chain(&imported).map(|card| card.id.as_str()).collect();
+    Err(Failure::Arguments(format!("there is no model '{id}'; the models are {}", known.join(", "))))
+}
+
+fn add(import: &Import<'_>, session: &Session) -> Result<(), Failure> {
+    let prepared = zoo::prepare(import).map_err(|error| match error {
+        // These name what is wrong themselves, or it is not in the file.
+        ZooError::BadId { .. }
+        | ZooError::IdTaken { .. }
+        | ZooError::UnknownArchitecture { .. }
+        | ZooError::Read { .. }
+        | ZooError::Damaged { .. }
+        | ZooError::WayBack { .. }
+        | ZooError::Write { .. }
+        | ZooError::NoFolder => Failure::from(error),
+        error => Failure::with(import.path.display(), error),
+    })?;
+    let card = session.saving(|| prepared.write())??;
+    console::print(&card.id)?;
+    console::say(format_args!(
+        "{} is {}'s with {} parameters, for lucida {}",
+        card.id,
+        card.architecture,
+        count(card.parameters),
+        task(&card)
+    ));
+    Ok(())
 }
 
 fn list(json: bool) -> Result<(), Failure> {
-    let lines: Vec<Line> = zoo::models().iter().map(line).collect();
+    let imported = zoo::imported();
+    let lines: Vec<Line> = zoo::models().iter().chain(&imported).map(line).collect();
     if json {
         return console::print_json(&lines);
     }
@@ -92,17 +152,21 @@ fn list(json: bool) -> Result<(), Failure> {
 }
 
 fn line(card: &Card) -> Line<'_> {
-    // The card's own word for the task, so that the list and the cards cannot drift apart.
-    let task = serde_json::to_value(card.task).ok().and_then(|v| v.as_str().map(str::to_owned));
     Line {
         id: &card.id,
-        task: task.unwrap_or_default(),
+        task: task(card),
         architecture: &card.architecture,
         parameters: card.parameters,
         licence: &card.licence,
         bytes: card.bytes,
         source: &card.source,
     }
+}
+
+/// The card's own word for its task, so that the list and the cards cannot drift apart.
+fn task(card: &Card) -> String {
+    let task = serde_json::to_value(card.task).ok().and_then(|v| v.as_str().map(str::to_owned));
+    task.unwrap_or_default()
 }
 
 /// A number of parameters as people say it.

@@ -1,17 +1,19 @@
 //! `lucida segment`: what each pixel of a picture shows, laid over it, as labels, and in numbers.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::asked::{self, Asked};
 use super::batch::Batch;
+use super::beside::{Beside, Wanted};
 use super::console::{self, Session};
-use super::files::{self, Job, Target, Writing};
+use super::files::{self, Job, Writing};
 use super::{Arithmetic, Failure};
 use crate::gpu::{ClassColours, Overlay, OverlayMode, overlay};
 use crate::imaging::{self, Format};
 use crate::tasks::segment::{Params, Refine, SegmentationModel, Summary, models};
+use crate::zoo::Task;
 
 /// The pictures, the model, and how the result is drawn.
 #[derive(Debug, Args)]
@@ -92,18 +94,15 @@ enum Refinement {
 /// Runs `lucida segment`.
 pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
     if arguments.list {
-        return console::print(&models().iter().map(|m| m.id).collect::<Vec<_>>().join("\n"));
+        return console::print(&ids().join("\n"));
     }
     let Some(output) = &arguments.output else {
         return Err(Failure::Arguments("-o tells where the result goes".into()));
     };
     files::one_use_of_stdout(output, arguments.json)?;
-    let plan = files::plan(&arguments.inputs, output, arguments.writing)?;
-    let masks = Masks::new(arguments, plan.many)?;
-    // Before any work, for a single picture; of several each is told by itself.
-    if let [job] = &*plan.jobs {
-        masks.of(&job.target)?;
-    }
+    let mut plan = files::plan(&arguments.inputs, output, arguments.writing)?;
+    let mask = Wanted { option: "--mask", name: "labels", path: arguments.mask.as_deref() };
+    let beside = Beside::new([mask], &mut plan, arguments.writing.force)?;
     let model = model(arguments.model.as_deref())?;
     let params = Params {
         longer_side: arguments.size,
@@ -111,30 +110,21 @@ pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failur
         precision: arguments.arithmetic.precision,
     };
     let batch = Batch::new(session, &plan, arguments.json, arguments.writing.force);
-    batch.run(plan, |job| one(arguments, &model, &params, &masks, &batch, job))
+    batch.run(plan, |job| one(arguments, &model, &params, &beside, &batch, job))
 }
 
-/// The model that was asked for. What looks like a path is one; what else there is a file of is too.
-fn model(asked: Option<&Path>) -> Result<SegmentationModel, Failure> {
-    let known = models();
-    let first = known.first().map(|m| PathBuf::from(m.id));
-    let Some(asked) = asked.map(Path::to_owned).or(first) else {
-        return Err(Failure::Work(
-            "no segmentation model comes with this program; give a checkpoint to --model".into(),
-        ));
-    };
-    if let Some(model) = known.iter().find(|m| asked.as_os_str() == OsStr::new(m.id)) {
-        return Ok(SegmentationModel::load(model.id)?);
+/// The models that ship with the program, then those that were added.
+fn ids() -> Vec<String> {
+    let shipped = models().into_iter().map(|m| m.id.to_owned());
+    shipped.chain(asked::imported(Task::Segment)).collect()
+}
+
+/// The model that was asked for.
+fn model(model: Option<&Path>) -> Result<SegmentationModel, Failure> {
+    match asked::asked(model, &ids(), "segmentation")? {
+        Asked::Id(id) => Ok(SegmentationModel::load(&id)?),
+        Asked::File(path) => SegmentationModel::from_file(&path).map_err(|e| Failure::with(path.display(), e)),
     }
-    if asked.exists() || asked.components().count() > 1 || asked.extension().is_some() {
-        return SegmentationModel::from_file(&asked).map_err(|e| Failure::with(asked.display(), e));
-    }
-    let ids: Vec<&str> = known.iter().map(|m| m.id).collect();
-    Err(Failure::Arguments(format!(
-        "there is neither a model nor a file called '{}'; the models are {}",
-        asked.display(),
-        ids.join(", ")
-    )))
 }
 
 /// One picture, from its file to its overlay's and its labels' files.
@@ -142,12 +132,11 @@ fn one(
     arguments: &Arguments,
     model: &SegmentationModel,
     params: &Params,
-    masks: &Masks,
+    beside: &Beside<1>,
     batch: &Batch<'_>,
     job: &Job,
 ) -> Result<Summary, Failure> {
     let original = job.source.open()?;
-    let mask = masks.of(&job.target)?;
     batch.warn_of_losses(&original, job)?;
     if matches!(arguments.mode, Mode::CutOut) && matches!(job.format, Format::Jpeg { .. }) {
         batch.warn(job, "cannot hold what is cut away (laid over white); use PNG or WebP");
@@ -162,66 +151,13 @@ fn one(
     let overlay = Overlay { opacity, mode, colours: ClassColours::of(model.classes()), lit: None };
     let picture = overlay::export(&original, &outcome.labels, &overlay).map_err(|e| Failure::Work(e.to_string()))?;
     batch.write(job, &picture, outcome.seconds)?;
+    let [mask] = beside.of(&job.target);
     if let Some(path) = mask {
         let [width, height] = outcome.size;
         let labels = imaging::encode_labels(width, height, &outcome.labels);
         batch.save(&path, &labels.map_err(|e| Failure::with(path.display(), e))?)?;
     }
     Ok(Summary::new(&outcome, model.classes()))
-}
-
-/// Where the labels go.
-enum Masks {
-    Nowhere,
-    File(PathBuf),
-    Folder { folder: PathBuf, force: bool },
-}
-
-impl Masks {
-    fn new(arguments: &Arguments, many: bool) -> Result<Masks, Failure> {
-        let Some(mask) = &arguments.mask else { return Ok(Masks::Nowhere) };
-        let force = arguments.writing.force;
-        if many || mask.is_dir() {
-            if mask.exists() && !mask.is_dir() {
-                let why = format!("the labels of several pictures need a folder, but {} is a file", mask.display());
-                return Err(Failure::Arguments(why));
-            }
-            std::fs::create_dir_all(mask)
-                .map_err(|e| Failure::with(format_args!("cannot create the folder {}", mask.display()), e))?;
-            return Ok(Masks::Folder { folder: mask.clone(), force });
-        }
-        if mask.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
-            return Err(Failure::Arguments(format!("{}: labels are written as PNG; use .png", mask.display())));
-        }
-        files::check_target(mask, force)?;
-        Ok(Masks::File(mask.clone()))
-    }
-
-    /// The file for one picture's labels.
-    fn of(&self, target: &Target) -> Result<Option<PathBuf>, Failure> {
-        match (self, target) {
-            (Masks::Nowhere, _) => Ok(None),
-            (Masks::File(path), Target::File(overlay)) if same_file(path, overlay) => {
-                Err(Failure::Arguments("-o and --mask name the same file; give each its own".into()))
-            }
-            (Masks::File(path), _) => Ok(Some(path.clone())),
-            (Masks::Folder { folder, force }, target) => {
-                // After the overlay's whole name, which no other picture of this run has.
-                let name = match target {
-                    Target::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
-                    Target::Stdout => "picture".into(),
-                };
-                let path = folder.join(format!("{name}.labels.png"));
-                files::check_target(&path, *force)?;
-                Ok(Some(path))
-            }
-        }
-    }
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    let whole = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_owned());
-    whole(a) == whole(b)
 }
 
 fn opacity(text: &str) -> Result<f32, String> {

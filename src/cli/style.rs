@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::batch::Batch;
 use super::console::{self, Session};
 use super::files::{self, Job, Writing};
-use super::{Arithmetic, Failure, sheet};
-use crate::gpu::{self, Blend};
+use super::{Arithmetic, Blending, Failure, sheet};
+use crate::gpu;
 use crate::tasks::{IDENTITY, Params, Stylizer};
 
 /// The pictures, the styles, and how to write the result.
@@ -41,13 +41,8 @@ pub struct Arguments {
     #[arg(long, value_name = "A[,B...]", value_delimiter = ',', allow_negative_numbers = true, value_parser = share, requires = "style")]
     weights: Vec<f32>,
 
-    /// How strong: 0 is the photo, 1 the whole style
-    #[arg(long, value_name = "0..1", default_value = "1", allow_negative_numbers = true, value_parser = strength)]
-    strength: f32,
-
-    /// Keep the photo's colours, take only lightness from the style
-    #[arg(long, alias = "keep-colors")]
-    keep_colours: bool,
+    #[command(flatten)]
+    blending: Blending,
 
     /// Longer side in pixels at which the network works: smaller is faster and the brush wider; the result keeps the
     /// photo's size [default: the photo's]
@@ -143,7 +138,7 @@ fn one(
     if !arguments.sheet {
         batch.warn_of_losses(&original, job)?;
     }
-    let blend = Blend { strength: arguments.strength, keep_colours: arguments.keep_colours };
+    let blend = arguments.blending.blend();
     let (picture, model, seconds) = batch.watched(|watch| match arguments.sheet {
         true => sheet::render(stylizer, &original, params, blend, watch),
         false => {
@@ -154,13 +149,6 @@ fn one(
     })?;
     batch.write(job, &picture, seconds)?;
     Ok(Done { model, width: picture.width(), height: picture.height(), seconds })
-}
-
-fn strength(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(strength) if (0.0..=1.0).contains(&strength) => Ok(strength),
-        _ => Err("a number from 0 (the photo) to 1 (the whole style) is needed, such as 0.8".into()),
-    }
 }
 
 fn share(text: &str) -> Result<f32, String> {

@@ -3,7 +3,7 @@
 //! [`composite`] is plain arithmetic and needs no GPU. [`wgpu_options`] opens one, [`GpuHealth`] hears of its troubles,
 //! [`PictureTexture`], [`LabelTexture`] and [`ScalarTexture`] put a picture and what a task made of it there, and
 //! [`paint`] draws a [`Scene`] of them into a part of the window. [`overlay`] is what [`composite`] is, for class labels
-//! and for maps of numbers; [`palette`] and [`colormap`] are their colours.
+//! and for maps of numbers; [`palette`] and [`colormap`] are their colours. A [`sheet`] shows several pictures at once.
 
 mod adapter;
 mod canvas;
@@ -12,12 +12,14 @@ pub mod composite;
 mod compositor;
 mod health;
 mod labels;
+mod lettering;
 pub mod overlay;
 pub mod palette;
 mod pipelines;
 mod pyramid;
 mod quads;
 mod scene;
+pub mod sheet;
 mod slot;
 mod texture;
 mod view;
@@ -35,6 +37,9 @@ pub use scene::{Compare, Over, Pane, Scene};
 pub use slot::Writes;
 pub use texture::{PictureTexture, UploadLimits};
 pub use view::{MAX_ZOOM, View};
+
+/// Enough Hangul for the window's own words where the system has no Korean font; see `assets/CREDITS.md`.
+pub const HANGUL: &[u8] = include_bytes!("../../assets/fonts/NotoSansKR-subset.otf");
 
 /// What can go wrong with the GPU; each says in one sentence what happened and what to do.
 #[derive(Debug, thiserror::Error)]

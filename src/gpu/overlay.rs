@@ -303,6 +303,14 @@ fn check([width, height]: [u32; 2], samples: usize) -> Result<(), ImagingError> 
 }
 
 impl Tint {
+    /// Maps of absolute differences, 0..=1: black is none. All share one scale, so that they can be compared; beyond 64 of
+    /// 255 all are alike, which is rare, for grey differs from everything by at most 0.5. Nothing shines through, so that
+    /// the colours are those of the scale.
+    pub const ERROR: Tint = Tint { opacity: 1.0, colormap: Colormap::Magma, low: 0.0, high: 64.0 / 255.0 };
+
+    /// Maps of a discriminator's scores, over what it judges: from violet, found made (0), to yellow, found real (1).
+    pub const SCORES: Tint = Tint { opacity: 0.6, colormap: Colormap::Viridis, low: 0.0, high: 1.0 };
+
     /// Opacity brought into 0..=1.
     pub fn opacity(&self) -> f32 {
         unit(self.opacity)

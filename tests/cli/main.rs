@@ -1,10 +1,12 @@
 //! The command line, used as a person or a script would: the real program, real files, real pipes.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod added;
 mod files;
 mod painting;
 mod segment;
 mod tools;
+mod translate;
 
 use std::fs;
 use std::path::Path;
@@ -16,10 +18,12 @@ use tempfile::TempDir;
 const WAVE: &str = "hokusai-great-wave";
 const AUVERS: &str = "van-gogh-auvers";
 
-/// A command in `folder`, its arguments split at blanks.
+/// A command in `folder`, its arguments split at blanks. Models that whoever runs the tests may have added are not at hand:
+/// they would be kept in the folder's `data`.
 fn lucida(folder: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lucida"));
     command.current_dir(folder).args(arguments.split_whitespace()).stdin(Stdio::null());
+    command.env("LUCIDA_DATA", folder.join("data"));
     command
 }
 

@@ -1,7 +1,11 @@
-//! Lettering for contact sheets, set with the window's own text engine and font.
+//! Lettering for contact sheets, set with the window's own text engine and fonts.
+
+use std::sync::Arc;
 
 use egui::epaint::text::{FontDefinitions, Fonts, LayoutJob, TextOptions, TextWrapping};
-use egui::{Color32, FontId, TextFormat};
+use egui::{Color32, FontData, FontFamily, FontId, TextFormat};
+
+use super::HANGUL;
 
 /// Sets single lines of text.
 pub(super) struct Lettering(Fonts);
@@ -15,7 +19,10 @@ pub(super) struct Dot {
 
 impl Lettering {
     pub(super) fn new() -> Lettering {
-        Lettering(Fonts::new(TextOptions::default(), FontDefinitions::default()))
+        let mut fonts = FontDefinitions::default();
+        fonts.font_data.insert("hangul".into(), Arc::new(FontData::from_static(HANGUL)));
+        fonts.families.entry(FontFamily::Proportional).or_default().push("hangul".into());
+        Lettering(Fonts::new(TextOptions::default(), fonts))
     }
 
     /// The pixels of `text` at `size` pixels, cut with an ellipsis where it is longer than `width`.

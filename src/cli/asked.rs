@@ -1,0 +1,46 @@
+//! Which model `--model` means: one by its id, or a checkpoint.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::zoo::{self, Task};
+
+/// What was asked for.
+#[derive(Debug, PartialEq)]
+pub(super) enum Asked {
+    /// A model of this id.
+    Id(String),
+    /// The checkpoint here.
+    File(PathBuf),
+}
+
+/// Tells ids from files: what looks like a path is one, and so is what else there is a file of. Nothing asked for is the
+/// first of `ids`; `kind` is said where there is none ("segmentation").
+///
+/// # Errors
+/// A name that is neither.
+pub(super) fn asked(model: Option<&Path>, ids: &[String], kind: &str) -> Result<Asked, Failure> {
+    let Some(model) = model else {
+        let first = ids.first().cloned().map(Asked::Id);
+        return first.ok_or_else(|| {
+            Failure::Arguments(format!("no {kind} model comes with this program; give a checkpoint to --model"))
+        });
+    };
+    if let Some(id) = ids.iter().find(|id| model.as_os_str() == OsStr::new(id)) {
+        return Ok(Asked::Id(id.clone()));
+    }
+    if model.exists() || model.components().count() > 1 || model.extension().is_some() {
+        return Ok(Asked::File(model.to_owned()));
+    }
+    let known = match ids {
+        [] => format!("and no {kind} model comes with this program"),
+        ids => format!("the models are {}", ids.join(", ")),
+    };
+    Err(Failure::Arguments(format!("there is neither a model nor a file called '{}'; {known}", model.display())))
+}
+
+/// The ids of the models for a task that were added to those that ship.
+pub(super) fn imported(task: Task) -> impl Iterator<Item = String> {
+    zoo::imported().into_iter().filter(move |card| card.task == task).map(|card| card.id)
+}

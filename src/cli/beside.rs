@@ -1,0 +1,122 @@
+//! Pictures that are written beside a result, each because an option names a file for it: labels, a reconstruction, a map.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::files::{self, Job, Plan, Target};
+
+/// One kind of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// The option's name with its dashes.
+    pub(super) option: &'static str,
+    /// What it holds; in a folder the file of `a.jpg` is `a.jpg.NAME.png`.
+    pub(super) name: &'static str,
+    /// What the option was given, if it was.
+    pub(super) path: Option<&'a Path>,
+}
+
+/// Where `N` kinds of them go.
+#[derive(Debug)]
+pub(super) struct Beside<const N: usize>([Place; N]);
+
+#[derive(Debug)]
+enum Place {
+    Nowhere,
+    File(PathBuf),
+    Folder { folder: PathBuf, name: &'static str },
+}
+
+impl<const N: usize> Beside<N> {
+    /// Decides, and refuses what cannot be: for one picture a file that exists (unless `force`) ends the command; of
+    /// several only that picture is refused, in `plan`. Several pictures' go into folders, which are created.
+    ///
+    /// # Errors
+    /// An ending other than `.png`, one file named twice, and the above.
+    pub(super) fn new(wanted: [Wanted<'_>; N], plan: &mut Plan, force: bool) -> Result<Beside<N>, Failure> {
+        let mut places = [const { Place::Nowhere }; N];
+        for (place, wanted) in places.iter_mut().zip(&wanted) {
+            *place = Place::new(wanted, plan.many)?;
+        }
+        let beside = Beside(places);
+        beside.check_names(&wanted, plan)?;
+        let mut jobs = Vec::new();
+        for job in plan.jobs.drain(..) {
+            let taken = beside.of(&job.target).iter().flatten().try_for_each(|path| files::check_target(path, force));
+            match taken {
+                Ok(()) => jobs.push(job),
+                Err(failure) if plan.many => plan.refused.push((job.source.path(), failure)),
+                Err(failure) => return Err(failure),
+            }
+        }
+        plan.jobs = jobs;
+        Ok(beside)
+    }
+
+    /// The files for one picture, in the order of the kinds.
+    pub(super) fn of(&self, target: &Target) -> [Option<PathBuf>; N] {
+        self.0.each_ref().map(|place| match place {
+            Place::Nowhere => None,
+            Place::File(path) => Some(path.clone()),
+            Place::Folder { folder, name } => {
+                // After the result's whole name, which no other picture of this run has.
+                let result = match target {
+                    Target::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
+                    Target::Stdout => "picture".into(),
+                };
+                Some(folder.join(format!("{result}.{name}.png")))
+            }
+        })
+    }
+
+    /// No two files of one run may be the same.
+    fn check_names(&self, wanted: &[Wanted<'_>; N], plan: &Plan) -> Result<(), Failure> {
+        let mut seen: HashMap<PathBuf, &str> = HashMap::new();
+        for Job { target, .. } in &plan.jobs {
+            let result = match target {
+                Target::File(path) => Some(("-o", path.clone())),
+                Target::Stdout => None,
+            };
+            let others = self.of(target).into_iter().zip(wanted).filter_map(|(path, w)| Some((w.option, path?)));
+            for (option, path) in result.into_iter().chain(others) {
+                if let Some(other) = seen.insert(whole(&path), option) {
+                    let path = path.display();
+                    let why = format!("{other} and {option} name the same file, {path}; give each its own");
+                    return Err(Failure::Arguments(why));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    fn new(wanted: &Wanted<'_>, many: bool) -> Result<Place, Failure> {
+        let Wanted { option, name, path: Some(path) } = *wanted else { return Ok(Place::Nowhere) };
+        if many || path.is_dir() || files::ends_with_separator(path) {
+            if path.exists() && !path.is_dir() {
+                let why = format!("{option} of several pictures needs a folder, but {} is a file", path.display());
+                return Err(Failure::Arguments(why));
+            }
+            fs::create_dir_all(path)
+                .map_err(|e| Failure::with(format_args!("cannot create the folder {}", path.display()), e))?;
+            return Ok(Place::Folder { folder: path.to_owned(), name });
+        }
+        if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
+            return Err(Failure::Arguments(format!("{option} {}: this is written as PNG; use .png", path.display())));
+        }
+        Ok(Place::File(path.to_owned()))
+    }
+}
+
+/// The path in a form that two ways to write it share, if its folder exists.
+fn whole(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    match (folder, path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path,
+    }
+}

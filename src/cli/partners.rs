@@ -1,0 +1,82 @@
+//! For each picture another one that belongs to it.
+
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::files::{Plan, Source};
+use crate::imaging;
+
+/// Where the partners are.
+#[derive(Debug)]
+pub(super) enum Partners {
+    Nobody,
+    /// Of the only picture.
+    One(PathBuf),
+    /// In a folder, by name.
+    Among {
+        /// The option that named it, with its dashes.
+        option: &'static str,
+        folder: PathBuf,
+        pictures: Vec<PathBuf>,
+    },
+}
+
+impl Partners {
+    /// Finds everybody's partner. Who of several has none is refused, in `plan`.
+    ///
+    /// # Errors
+    /// One file for several pictures; a folder that cannot be listed; the only picture's partner missing.
+    pub(super) fn new(option: &'static str, path: Option<&Path>, plan: &mut Plan) -> Result<Partners, Failure> {
+        let Some(path) = path else { return Ok(Partners::Nobody) };
+        if !path.is_dir() {
+            if plan.many {
+                let why = format!("{option} of several pictures needs a folder, which {} is not", path.display());
+                return Err(Failure::Arguments(why));
+            }
+            if !path.exists() {
+                return Err(Failure::Work(format!("{option} {}: there is no such file or folder", path.display())));
+            }
+            return Ok(Partners::One(path.to_owned()));
+        }
+        let pictures = imaging::pictures_in(path).map_err(|e| Failure::Work(e.to_string()))?;
+        let partners = Partners::Among { option, folder: path.to_owned(), pictures };
+        let mut jobs = Vec::new();
+        for job in plan.jobs.drain(..) {
+            match partners.of(&job.source) {
+                Ok(_) => jobs.push(job),
+                Err(failure) if plan.many => plan.refused.push((job.source.path(), failure)),
+                Err(failure) => return Err(failure),
+            }
+        }
+        plan.jobs = jobs;
+        Ok(partners)
+    }
+
+    /// The picture that belongs to `source`: in a folder that of the same name, else the only one that differs from it in
+    /// its ending alone.
+    pub(super) fn of(&self, source: &Source) -> Result<Option<Source>, Failure> {
+        let (option, folder, pictures) = match self {
+            Partners::Nobody => return Ok(None),
+            Partners::One(path) => return Ok(Some(Source::File(path.clone()))),
+            Partners::Among { option, folder, pictures } => (option, folder.display(), pictures),
+        };
+        let Source::File(path) = source else {
+            let why = format!("standard input has no name to look for in {folder}; give a file to {option}");
+            return Err(Failure::Arguments(why));
+        };
+        let stem = path.file_stem().unwrap_or_default();
+        let alike: Vec<&PathBuf> = pictures.iter().filter(|p| p.file_stem() == Some(stem)).collect();
+        let same = alike.iter().find(|p| p.file_name() == path.file_name());
+        match (same, &*alike) {
+            (Some(found), _) | (None, [found]) => Ok(Some(Source::File((*found).clone()))),
+            (None, []) => {
+                let stem = stem.to_string_lossy();
+                Err(Failure::Work(format!("{option} {folder} holds no picture called {stem}; add one")))
+            }
+            (None, many) => {
+                let names: Vec<_> = many.iter().filter_map(|p| Some(p.file_name()?.to_string_lossy())).collect();
+                Err(Failure::Work(format!("{option} {folder} holds {}; leave one there", names.join(" and "))))
+            }
+        }
+    }
+}
