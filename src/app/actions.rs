@@ -7,6 +7,7 @@ use super::dialogs::Ask;
 use super::notices::Kind;
 use super::segment_look::SegmentLook;
 use super::session::{CompareMode, Look, Task, Theme};
+use super::translate_look::TranslateView;
 use super::words::{Language, Words};
 use super::workers::FileJob;
 use super::{App, SAMPLES, panels};
@@ -21,7 +22,11 @@ impl App {
             C::NextPicture => self.studio.position().is_some_and(|i| i + 1 < self.studio.entries.len()),
             C::ExportAll => self.studio.entries.iter().any(|e| self.seen_of(e).has_result()),
             C::ApplyToAll => {
-                let ready = self.session.task != Task::Style || self.studio.stylizer.is_some();
+                let ready = match self.session.task {
+                    Task::Style => self.studio.stylizer.is_some(),
+                    Task::Segment => true,
+                    Task::Translate => self.translation_asked().is_some_and(|a| self.able(&a)),
+                };
                 self.studio.entries.len() > 1 && ready
             }
             C::CancelJob | C::CancelAll => !self.studio.nets.is_idle(),
@@ -30,7 +35,13 @@ impl App {
             C::ResetLook => match self.session.task {
                 Task::Style => self.session.look != Look::default(),
                 Task::Segment => self.session.segment != SegmentLook::default(),
+                Task::Translate => self.session.translate != self.session.translate.reset(),
             },
+            C::JoinWayBack => {
+                let facts = self.studio.facts(&self.session.translate.networks());
+                self.session.task == Task::Translate && facts.is_some_and(|facts| !facts.goes_back())
+            }
+            C::ChoosePartner => self.session.task == Task::Translate && picture,
             _ => true,
         }
     }
@@ -64,6 +75,11 @@ impl App {
                 let count = match self.session.task {
                     Task::Style => self.studio.ask_all(&self.session.look.params()),
                     Task::Segment => self.studio.ask_all_segmentations(&self.session.segment.asked()),
+                    Task::Translate => {
+                        let wanted = [self.translation_asked(), self.translation_beside()].into_iter().flatten();
+                        let wanted: Vec<_> = wanted.filter(|asked| self.able(asked)).collect();
+                        wanted.iter().map(|asked| self.studio.ask_all_translations(asked)).sum()
+                    }
                 };
                 self.notices.tell(Kind::Done, self.words.with("queued", [("count", count)]), None);
             }
@@ -90,6 +106,7 @@ impl App {
                 let model = std::mem::take(&mut s.segment.model);
                 s.segment = SegmentLook { model, ..SegmentLook::default() };
             }
+            C::ResetLook if s.task == Task::Translate => s.translate = s.translate.reset(),
             C::ResetLook => {
                 // The chosen style stays: what is reset is what the sliders do to it.
                 let first = s.look.mix.first().cloned();
@@ -100,17 +117,39 @@ impl App {
                 self.mixing = false;
             }
             C::ZoomFit | C::ZoomOne | C::ZoomIn | C::ZoomOut => self.canvas.zoom(c),
-            C::CompareResult => s.compare = CompareMode::Result,
-            C::CompareSplit => s.compare = CompareMode::Split,
-            C::CompareSideBySide => s.compare = CompareMode::SideBySide,
-            C::CompareDifference => s.compare = CompareMode::Difference,
-            C::TaskStyle | C::TaskSegment => {
-                s.task = if c == C::TaskStyle { Task::Style } else { Task::Segment };
+            C::CompareResult | C::CompareSplit | C::CompareSideBySide | C::CompareDifference => {
+                s.compare = match c {
+                    C::CompareSplit => CompareMode::Split,
+                    C::CompareSideBySide => CompareMode::SideBySide,
+                    C::CompareDifference => CompareMode::Difference,
+                    _ => CompareMode::Result,
+                };
+                if s.task == Task::Translate {
+                    // Only the result is compared that way.
+                    s.translate.view = TranslateView::Result;
+                }
+            }
+            C::TaskStyle | C::TaskSegment | C::TaskTranslate => {
+                s.task = match c {
+                    C::TaskStyle => Task::Style,
+                    C::TaskSegment => Task::Segment,
+                    _ => Task::Translate,
+                };
                 s.inspector = true;
             }
             C::OpenCheckpoint => {
                 let (title, filter) = (self.words.get("cmd-open-checkpoint"), self.words.get("checkpoints"));
                 self.dialogs.ask(ctx, Ask::Checkpoint, title, filter);
+            }
+            C::JoinWayBack => {
+                let (title, filter) = (self.words.get("cmd-join-way-back"), self.words.get("checkpoints"));
+                self.dialogs.ask(ctx, Ask::WayBack(self.session.translate.networks()), title, filter);
+            }
+            C::ChoosePartner => {
+                let (title, filter) = (self.words.get("cmd-choose-partner"), self.words.get("pictures"));
+                if let Some(id) = self.studio.selected {
+                    self.dialogs.ask(ctx, Ask::Partner(id), title, filter);
+                }
             }
             C::ToggleInspector => s.inspector = !s.inspector,
             C::ToggleStrip => s.strip = !s.strip,

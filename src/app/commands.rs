@@ -60,8 +60,14 @@ pub enum Command {
     TaskStyle,
     /// The segmentation task.
     TaskSegment,
+    /// The translation task.
+    TaskTranslate,
     /// Choose a checkpoint in a dialog.
     OpenCheckpoint,
+    /// Choose, in a dialog, the checkpoint of the way back of a translation.
+    JoinWayBack,
+    /// Choose, in a dialog, the true partner that translations of the picture are held against.
+    ChoosePartner,
     /// Show or hide the inspector.
     ToggleInspector,
     /// Show or hide the film strip.
@@ -96,7 +102,7 @@ use Command as C;
 
 impl Command {
     /// All commands, in palette order.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 45] = [
         C::Open,
         C::OpenFolder,
         C::OpenPath,
@@ -124,7 +130,10 @@ impl Command {
         C::CompareDifference,
         C::TaskStyle,
         C::TaskSegment,
+        C::TaskTranslate,
         C::OpenCheckpoint,
+        C::JoinWayBack,
+        C::ChoosePartner,
         C::ToggleInspector,
         C::ToggleStrip,
         C::ThemeSystem,
@@ -188,7 +197,10 @@ impl Command {
             C::CompareDifference => ("cmd-compare-difference", Icon::Diff, key(none, Key::D)),
             C::TaskStyle => ("cmd-task-style", Icon::Palette, key(none, Key::Num1)),
             C::TaskSegment => ("cmd-task-segment", Icon::Shapes, key(none, Key::Num2)),
+            C::TaskTranslate => ("cmd-task-translate", Icon::ArrowLeftRight, key(none, Key::Num3)),
             C::OpenCheckpoint => ("cmd-open-checkpoint", Icon::BrainCircuit, None),
+            C::JoinWayBack => ("cmd-join-way-back", Icon::Undo, None),
+            C::ChoosePartner => ("cmd-choose-partner", Icon::ImagePlus, None),
             C::ToggleInspector => ("cmd-toggle-inspector", Icon::PanelRight, key(none, Key::I)),
             C::ToggleStrip => ("cmd-toggle-strip", Icon::PanelBottom, key(none, Key::T)),
             C::ThemeSystem => ("cmd-theme-system", Icon::SunMoon, None),

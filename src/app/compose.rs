@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use super::App;
+use super::panes::{self, Panes};
 use super::session::Task;
 use super::studio::Entry;
+use super::translate_look::{Chart, TranslateView};
 use crate::gpu::overlay::{self, ScalarMap};
 use crate::gpu::{Blend, Overlay, Tint, composite};
-use crate::imaging::{ImagingError, Picture};
+use crate::imaging::{Format, ImagingError, Loss, Picture};
 use crate::tasks::segment::Outcome;
+use crate::tasks::translate;
 
 /// An original, and what is laid over it.
 #[derive(Clone, Debug)]
@@ -24,12 +27,16 @@ pub struct Composition {
 pub enum Over {
     /// Nothing: there is no result yet.
     Nothing,
-    /// What the style task painted.
-    Styled(Arc<Picture>, Blend),
+    /// What a task made of it.
+    Picture(Arc<Picture>, Blend),
     /// The classes of a segmentation.
     Labels(Arc<Outcome>, Overlay),
     /// A map read off a segmentation's scores: of this kind, and for a probability of this class.
     Map(Arc<Outcome>, Map, Tint),
+    /// A map of a translation.
+    Chart(Arc<translate::Outcome>, Chart),
+    /// Not over it, but beside it: the panes of a view.
+    Panes(Panes),
 }
 
 /// Which map is read off a segmentation's scores.
@@ -58,19 +65,38 @@ impl Map {
 }
 
 impl Composition {
-    /// The picture as it is seen, at the original's size.
+    /// The picture as it is seen, at the original's size; of several panes each at that size.
     ///
     /// # Errors
-    /// Those of [`composite::export`] and [`overlay::export`].
+    /// Those of [`composite::export`], [`overlay::export`] and [`Panes::compose`].
     pub fn compose(&self) -> Result<Picture, ImagingError> {
         match &self.over {
             Over::Nothing => Ok((*self.original).clone()),
-            Over::Styled(styled, blend) => composite::export(&self.original, styled, *blend),
+            Over::Picture(result, blend) => composite::export(&self.original, result, *blend),
             Over::Labels(outcome, overlay) => overlay::export(&self.original, &outcome.labels, overlay),
             Over::Map(outcome, map, tint) => {
                 let (size, values) = map.values(outcome);
                 overlay::export_scalar(&self.original, &ScalarMap { size, values: &values }, tint)
             }
+            Over::Chart(outcome, chart) => panes::tinted(&self.original, outcome, *chart),
+            Over::Panes(panes) => panes.compose(self.original.size()),
+        }
+    }
+
+    /// Width and height of the picture as it is seen.
+    pub fn size(&self) -> [u32; 2] {
+        match &self.over {
+            Over::Panes(panes) => panes.size(self.original.size()),
+            _ => self.original.size(),
+        }
+    }
+
+    /// What a format would lose of it.
+    pub fn losses(&self, format: Format) -> Vec<Loss> {
+        match &self.over {
+            // Sheets are opaque and have 8 bits.
+            Over::Panes(_) => format.losses_of(self.size(), false, false),
+            _ => format.losses(&self.original),
         }
     }
 
@@ -90,12 +116,22 @@ impl App {
     pub fn seen_of(&self, e: &Entry) -> Composition {
         let over = match self.session.task {
             Task::Style => match e.find(&self.session.look.params()) {
-                Some(made) => Over::Styled(made.styled.clone(), self.session.look.blend()),
+                Some(made) => Over::Picture(made.styled.clone(), self.session.look.blend()),
                 None => Over::Nothing,
             },
             Task::Segment => self.segmentation_of(e),
+            Task::Translate => self.translation_of(e).unwrap_or(Over::Nothing),
         };
         Composition { original: e.picture.clone(), over }
+    }
+
+    fn translation_of(&self, e: &Entry) -> Option<Over> {
+        let look = &self.session.translate;
+        if look.view != TranslateView::Result {
+            return self.sheet(e).map(Over::Panes);
+        }
+        let t = e.translation(&self.translation_asked()?)?;
+        Some(Over::Picture(t.outcome.translated.clone(), look.blend()))
     }
 
     fn segmentation_of(&self, e: &Entry) -> Over {

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::studio::PictureId;
+use super::translate_look::Model;
+
 /// How the names of checkpoints end.
 pub const CHECKPOINT_EXTENSIONS: [&str; 6] = ["safetensors", "pth", "pt", "tar", "bin", "ckpt"];
 
@@ -23,6 +26,10 @@ pub enum Ask {
     Folder,
     /// A network's weights to open.
     Checkpoint,
+    /// The weights of the way back of these networks.
+    WayBack(Model),
+    /// The true partner of this picture.
+    Partner(PictureId),
     /// A folder to save every result in.
     ExportFolder,
     /// Where to save; the proposed folder and file name.
@@ -34,6 +41,10 @@ pub enum Ask {
 pub enum Answer {
     /// The chosen files or folders; open them.
     Open(Vec<PathBuf>),
+    /// The chosen weights of the way back, and of which networks.
+    WayBack(Model, PathBuf),
+    /// The chosen partner, and whose it is.
+    Partner(PictureId, PathBuf),
     /// The chosen place to save.
     Save(PathBuf),
     /// The folder to save every result in.
@@ -75,6 +86,14 @@ impl Dialogs {
             Ask::Checkpoint => {
                 let f = dialog.add_filter(files, &CHECKPOINT_EXTENSIONS).pick_file();
                 Box::pin(async { f.await.map(|h| Answer::Open(vec![h.path().to_owned()])) })
+            }
+            Ask::WayBack(model) => {
+                let (f, model) = (dialog.add_filter(files, &CHECKPOINT_EXTENSIONS).pick_file(), model.clone());
+                Box::pin(async { f.await.map(|h| Answer::WayBack(model, h.path().to_owned())) })
+            }
+            Ask::Partner(id) => {
+                let (f, id) = (dialog.add_filter(files, &crate::imaging::EXTENSIONS).pick_file(), *id);
+                Box::pin(async move { f.await.map(|h| Answer::Partner(id, h.path().to_owned())) })
             }
             Ask::Folder => {
                 let f = dialog.pick_folders();

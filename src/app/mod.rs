@@ -6,6 +6,8 @@ pub mod compose;
 pub mod dialogs;
 pub mod notices;
 pub mod panels;
+pub mod panes;
+pub mod partner;
 pub mod product;
 pub mod rescue;
 pub mod segment_look;
@@ -14,6 +16,8 @@ pub mod session;
 pub mod studio;
 pub mod tasks;
 pub mod theme;
+pub mod translate_look;
+pub mod translated;
 pub mod widgets;
 pub mod words;
 pub mod workers;
@@ -101,7 +105,7 @@ pub struct App {
     /// The adapter, for the status bar.
     pub gpu_name: String,
     gpu_health: Option<crate::gpu::GpuHealth>,
-    canvas: panels::canvas::State,
+    canvas: panels::sight::State,
     dialogs: Dialogs,
     palette: Option<panels::palette::State>,
     open_path: Option<panels::open_path::State>,
@@ -112,6 +116,9 @@ pub struct App {
     asked: Vec<C>,
     asked_params: Option<(studio::PictureId, crate::tasks::style::Params)>,
     asked_segmentations: Vec<(studio::PictureId, Asked)>,
+    asked_translations: Vec<(studio::PictureId, translate_look::Asked)>,
+    /// The models that a person added, as far as they were looked for, and for which task.
+    added: Option<(Task, Vec<String>)>,
     saved: Session,
     save_at: Option<Instant>,
     start: Start,
@@ -162,6 +169,8 @@ impl App {
             asked: Vec::new(),
             asked_params: None,
             asked_segmentations: Vec::new(),
+            asked_translations: Vec::new(),
+            added: None,
             saved: session.clone(),
             save_at: None,
             restore: (!start.has_pictures() && !session.pictures.is_empty()).then_some(session.selected),
@@ -188,11 +197,11 @@ impl App {
         self.asked.push(c);
     }
 
-    /// Reads pictures and folders into the strip; of checkpoints the last becomes the model of the segmentation task.
+    /// Reads pictures and folders into the strip; of checkpoints the last becomes the model of the task it is for.
     pub fn open(&mut self, paths: Vec<PathBuf>) {
         let (checkpoints, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| dialogs::is_checkpoint(path));
         if let Some(path) = checkpoints.into_iter().next_back() {
-            self.open_checkpoint(path);
+            self.studio.files.push(FileJob::Recognise(std::path::absolute(&path).unwrap_or(path)));
         }
         if !paths.is_empty() {
             self.studio.files.push(FileJob::Open(paths));
@@ -311,6 +320,8 @@ impl App {
             News::Painting(id, image) => {
                 self.paintings.insert(id, ctx.load_texture("painting", image, TextureOptions::LINEAR));
             }
+            News::Recognised(path, crate::zoo::Task::Translate) => self.take_translator(path),
+            News::Recognised(path, _) => self.take_segmenter(path),
         }
     }
 
@@ -340,6 +351,7 @@ impl App {
                 }
                 self.asked_segmentations = wanted;
             }
+            Task::Translate => self.want_translations(id),
         }
     }
 
@@ -387,14 +399,14 @@ impl eframe::App for App {
         }
         match self.dialogs.answer() {
             Some(Answer::Open(paths)) => self.open(paths),
+            Some(Answer::WayBack(model, path)) => self.join_way_back(model, path),
+            Some(Answer::Partner(id, path)) => self.studio.choose_partner(id, path),
             Some(Answer::Save(path)) => panels::export::chosen(self, path),
             Some(Answer::ExportAll(folder)) => panels::export::all(self, &folder),
             Some(Answer::Unavailable(Ask::Save(..) | Ask::ExportFolder)) => {
                 self.notices.tell(Kind::Warning, self.words.get("no-dialog"), None)
             }
-            Some(Answer::Unavailable(_)) => {
-                self.open_path = Some(panels::open_path::State { no_dialog: true, ..Default::default() })
-            }
+            Some(Answer::Unavailable(ask)) => self.open_path = Some(panels::open_path::State::without_dialog(&ask)),
             Some(Answer::Cancelled) | None => {}
         }
     }

@@ -46,12 +46,16 @@ pub fn results(app: &App, folder: &Path) -> usize {
         let stem = Path::new(&entry.name).file_stem().unwrap_or_default().to_string_lossy();
         for (i, made) in entry.made.iter().enumerate() {
             let style = made.params.mix.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join("+");
-            let over = Over::Styled(made.styled.clone(), app.session.look.blend());
+            let over = Over::Picture(made.styled.clone(), app.session.look.blend());
             save(format!("{stem}-{style}-{}.png", i + 1), entry, over);
         }
         for (i, s) in entry.segmented.iter().enumerate() {
             let over = Over::Labels(s.outcome.clone(), app.session.segment.plain_overlay(&s.classes));
             save(format!("{stem}-{}-{}.png", s.outcome.model, i + 1), entry, over);
+        }
+        for (i, t) in entry.translated.iter().enumerate() {
+            let over = Over::Picture(t.outcome.translated.clone(), app.session.translate.blend());
+            save(format!("{stem}-{}-{}.png", t.outcome.model, i + 1), entry, over);
         }
     }
     saved

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::segment_look::SegmentLook;
+use super::translate_look::TranslateLook;
 use super::words::Language;
 use crate::gpu::composite::Blend;
 use crate::imaging;
@@ -51,7 +52,7 @@ impl Look {
 }
 
 /// The settings of all tasks.
-pub type Looks = (Look, SegmentLook);
+pub type Looks = (Look, SegmentLook, TranslateLook);
 
 /// The theme, as chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,7 @@ pub enum Task {
     #[default]
     Style,
     Segment,
+    Translate,
 }
 
 /// How original and result are compared.
@@ -125,8 +127,11 @@ pub struct Session {
     pub task: Task,
     pub look: Look,
     pub segment: SegmentLook,
-    /// Checkpoints that were opened, the newest first.
+    pub translate: TranslateLook,
+    /// Checkpoints of segmentation that were opened, the newest first.
     pub checkpoints: Vec<PathBuf>,
+    /// The same of translation.
+    pub generators: Vec<PathBuf>,
     pub export: Export,
     pub pictures: Vec<PathBuf>,
     pub selected: usize,
@@ -147,7 +152,9 @@ impl Default for Session {
             task: Task::default(),
             look: Look::default(),
             segment: SegmentLook::default(),
+            translate: TranslateLook::default(),
             checkpoints: Vec::new(),
+            generators: Vec::new(),
             export: Export::default(),
             pictures: Vec::new(),
             selected: 0,
@@ -184,7 +191,9 @@ impl Session {
             task: take(&mut table, "task", d.task, &mut bad),
             look: take(&mut table, "look", d.look.clone(), &mut bad),
             segment: take(&mut table, "segment", d.segment, &mut bad),
+            translate: take(&mut table, "translate", d.translate, &mut bad),
             checkpoints: take(&mut table, "checkpoints", d.checkpoints, &mut bad),
+            generators: take(&mut table, "generators", d.generators, &mut bad),
             export: take(&mut table, "export", d.export.clone(), &mut bad),
             pictures: take(&mut table, "pictures", d.pictures, &mut bad),
             selected: take(&mut table, "selected", d.selected, &mut bad),
@@ -201,23 +210,25 @@ impl Session {
             s.look.mix = d.look.mix;
         }
         s.segment.mend();
+        s.translate.mend();
         Ok((s, bad))
     }
 
     /// What undo and redo go back and forth over.
     pub fn looks(&self) -> Looks {
-        (self.look.clone(), self.segment.clone())
+        (self.look.clone(), self.segment.clone(), self.translate.clone())
     }
 
     /// Goes back (or forth) to settings; where another task's have changed, that task is shown, for what is undone unseen
     /// is lost.
-    pub fn take_looks(&mut self, (look, segment): Looks) {
-        match (look != self.look, segment != self.segment) {
-            (true, false) => self.task = Task::Style,
-            (false, true) => self.task = Task::Segment,
+    pub fn take_looks(&mut self, (look, segment, translate): Looks) {
+        match (look != self.look, segment != self.segment, translate != self.translate) {
+            (true, false, false) => self.task = Task::Style,
+            (false, true, false) => self.task = Task::Segment,
+            (false, false, true) => self.task = Task::Translate,
             _ => {}
         }
-        (self.look, self.segment) = (look, segment);
+        (self.look, self.segment, self.translate) = (look, segment, translate);
     }
 
     /// Loads the session from its file; a missing file is a first start. The second part are warnings: the names of

@@ -10,12 +10,16 @@ use std::time::Instant;
 
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
+use super::partner::Search;
 use super::segmented::Segmented;
+use super::translate_look::{Facts, Model};
+use super::translated::Translated;
 use super::workers::{FileJob, FileOutcome, Gpu, NetJob, NetOutcome, Pixels, Place, Uploaded, file_work, net_work};
 use crate::gpu::PictureTexture;
 use crate::imaging::Picture;
 use crate::jobs::{Event, Failure, JobId, Worker};
 use crate::tasks::style::{Params, Stylizer};
+use crate::zoo;
 
 /// Names a picture of the strip for as long as the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +69,9 @@ pub struct Entry {
     pub made: Vec<Made>,
     /// Segmentations, newest first. Never dropped by a later failure.
     pub segmented: Vec<Segmented>,
+    /// Translations, newest first. Never dropped by a later failure.
+    pub translated: Vec<Translated>,
+    pub(super) partner: Search,
     /// What each style makes of this picture, by style id.
     pub gallery: HashMap<String, TextureHandle>,
     texture: Slot<PictureTexture>,
@@ -88,6 +95,20 @@ impl Entry {
                     s.take_upload(place, texture);
                 }
             }
+            (Place::Translated(asked, _) | Place::Chart(asked, _), texture) => {
+                if let Some(t) = self.translated.iter_mut().find(|t| t.asked == *asked) {
+                    t.take_upload(place, texture);
+                }
+            }
+            (Place::Partner(path), texture) => {
+                // Another may have been chosen meanwhile.
+                if let Search::Over(Some(partner)) = &mut self.partner
+                    && partner.path == *path
+                {
+                    partner.texture =
+                        if let Ok(Uploaded::Picture(t)) = texture { Slot::Ready(t) } else { Slot::Refused };
+                }
+            }
         }
     }
 
@@ -109,6 +130,8 @@ pub struct Studio {
     pub files: Worker<FileJob, FileOutcome>,
     /// The model, once it is loaded.
     pub stylizer: Option<Arc<Stylizer>>,
+    /// What is known of the translation models that were asked for; nothing yet of those still to be loaded.
+    pub(super) met: HashMap<Model, Option<Facts>>,
     next: u64,
 }
 
@@ -129,6 +152,8 @@ pub enum News {
     Copied(ColorImage),
     /// A style's painting.
     Painting(String, ColorImage),
+    /// A checkpoint, and what it is for.
+    Recognised(PathBuf, zoo::Task),
 }
 
 impl Studio {
@@ -149,6 +174,7 @@ impl Studio {
             nets,
             files: Worker::start("lucida-files", wake(ctx), file_work(gpu))?,
             stylizer: None,
+            met: HashMap::new(),
             next: 0,
         })
     }
@@ -315,6 +341,15 @@ impl Studio {
                     e.forget_old_tries();
                 }
             }
+            NetOutcome::Met { model, facts } => {
+                self.met.insert(model, Some(facts));
+            }
+            NetOutcome::Translated(done) => {
+                if let Some(e) = self.entry(done.entry) {
+                    let thumb = ctx.load_texture("translated", done.thumb, TextureOptions::LINEAR);
+                    e.take_translation(Translated::new(done.asked, done.outcome, thumb, done.texture));
+                }
+            }
         }
     }
 
@@ -331,6 +366,8 @@ impl Studio {
                     thumb: ctx.load_texture("thumb", thumb, TextureOptions::LINEAR),
                     made: Vec::new(),
                     segmented: Vec::new(),
+                    translated: Vec::new(),
+                    partner: Search::default(),
                     gallery: HashMap::new(),
                     texture: Slot::Missing,
                     preview: None,
@@ -350,6 +387,15 @@ impl Studio {
             }
             FileOutcome::Saved(path) => Some(News::Saved(path)),
             FileOutcome::Composed(image) => Some(News::Copied(image)),
+            FileOutcome::Recognised { path, task } => Some(News::Recognised(path, task)),
+            FileOutcome::Partner { entry, found } => {
+                self.take_partner(entry, found);
+                None
+            }
+            FileOutcome::Compared { entry, asked, path, l1 } => {
+                self.take_comparison(entry, &asked, &path, l1);
+                None
+            }
         }
     }
 
@@ -357,10 +403,17 @@ impl Studio {
     fn forget_old_textures(&mut self) {
         const KEEP: usize = 6;
         let shown = self.selected;
+        if let Some(e) = shown.and_then(|id| self.entry(id)) {
+            e.forget_old_translations();
+        }
         for e in self.entries.iter_mut().filter(|e| Some(e.id) != shown) {
             e.texture = Slot::Missing;
             e.preview = None;
             e.segmented.iter_mut().for_each(Segmented::forget_textures);
+            e.translated.iter_mut().for_each(Translated::forget_textures);
+            if let Search::Over(Some(partner)) = &mut e.partner {
+                partner.texture = Slot::Missing;
+            }
         }
         let mut held: Vec<_> =
             self.entries.iter_mut().flat_map(|e| &mut e.made).filter(|m| matches!(m.texture, Slot::Ready(_))).collect();

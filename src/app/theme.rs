@@ -37,7 +37,7 @@ pub fn install(ctx: &egui::Context) {
     // Enough Hangul for the window's own words where the system has no Korean font; names of files use the system's.
     ctx.add_font(FontInsert::new(
         "hangul",
-        FontData::from_static(include_bytes!("../../assets/fonts/NotoSansKR-subset.otf")),
+        FontData::from_static(crate::gpu::HANGUL),
         vec![
             InsertFontFamily { family: FontFamily::Proportional, priority: FontPriority::Lowest },
             InsertFontFamily { family: FontFamily::Monospace, priority: FontPriority::Lowest },

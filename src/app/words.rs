@@ -108,6 +108,12 @@ impl Words {
         if self.has(&key) { self.get(&key) } else { name.to_owned() }
     }
 
+    /// What a kind of pictures is called that a model translates from or to: as [`Words::class`].
+    pub fn domain(&self, name: &str) -> String {
+        let key = format!("domain-{}", name.replace(' ', "-"));
+        if self.has(&key) { self.get(&key) } else { name.to_owned() }
+    }
+
     fn format(&self, key: &str, args: Option<&FluentArgs>) -> String {
         for bundle in &self.bundles {
             if let Some(pattern) = bundle.get_message(key).and_then(|m| m.value()) {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod segment;
+mod translate;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,42 +1,24 @@
 //! The canvas: the picture, near or far, beside or over what the network made of it.
 
-use std::collections::HashMap;
-
 use egui::{
-    Align2, Color32, CursorIcon, FontId, Key, Pos2, Rect, Response, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo,
-    pos2, vec2,
+    Align2, Color32, CursorIcon, FontId, Key, Pos2, Rect, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 use lucide_icons::Icon;
 
 use crate::app::App;
 use crate::app::commands::Command as C;
 use crate::app::panels::menu_bar::tip;
+use crate::app::panels::panes;
 use crate::app::panels::regions::{self, Place, Side};
+use crate::app::panels::sight::{loupe, navigate};
 use crate::app::segment_look::Asked;
 use crate::app::session::{CompareMode, Task};
 use crate::app::studio::PictureId;
 use crate::app::theme;
+use crate::app::translate_look::Part;
 use crate::app::widgets::{caption, icon, icon_only, icon_toggle, main_button, named};
 use crate::app::workers::NetJob;
 use crate::gpu::{Compare, Over, Pane, Scene, View, paint};
-
-/// How pictures are looked at. A picture without a view is fitted.
-#[derive(Default)]
-pub struct State {
-    views: HashMap<PictureId, View>,
-    asked: Option<C>,
-    holding: bool,
-}
-
-impl State {
-    /// Asks for a zoom command; it is done when the canvas is drawn, which knows its size.
-    pub fn zoom(&mut self, c: C) {
-        self.asked = Some(c);
-    }
-}
-
-/// The zoom steps of the plus and minus keys.
-const STEP: f32 = 1.25;
 
 /// Draws the canvas.
 pub fn show(app: &mut App, ui: &mut Ui) {
@@ -50,6 +32,14 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     let label = app.words.with("canvas-label", [("name", name)]);
     r.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &label));
 
+    let panes = app.studio.current().map(|e| app.panes(e, false)).unwrap_or_default();
+    if !panes.is_empty() {
+        let view = panes::show(app, ui, &r, (id, size), &panes);
+        zoom_bar(app, ui, rect, view);
+        progress_line(app, ui, rect, id);
+        hovering(app, ui, rect);
+        return;
+    }
     let ppp = ui.ctx().pixels_per_point();
     let original = app.studio.original();
     let Laid { mut over, main, against } = laid(app);
@@ -70,7 +60,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     };
     let pane = panes[0].size;
 
-    let view = navigate(app, ui, &r, id, size, pane, pane_at);
+    // Room for the bars below, and as much above, so that the picture stays in the middle.
+    let view = navigate(app, ui, &r, (id, size), pane, [24.0, 60.0], pane_at);
     let whole = |n: &Pane| {
         Rect::from_min_size(rect.min + vec2(n.offset[0], n.offset[1]) / ppp, vec2(n.size[0], n.size[1]) / ppp)
     };
@@ -114,7 +105,10 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     regions::legend(app, ui, rect, &sides);
     regions::tell(app, ui, &r, &sides);
     compare_bar(app, ui, rect, has_result);
-    zoom_bar(app, ui, rect, view);
+    // On a narrow canvas the two bars would meet.
+    if rect.width() >= 560.0 {
+        zoom_bar(app, ui, rect, view);
+    }
     progress_line(app, ui, rect, id);
     hovering(app, ui, rect);
 }
@@ -138,6 +132,7 @@ fn laid(app: &mut App) -> Laid {
             None => nothing,
         },
         Task::Segment => segmentation(app).unwrap_or(nothing),
+        Task::Translate => Laid { over: translation(app).unwrap_or_default(), ..nothing },
     }
 }
 
@@ -154,6 +149,13 @@ fn segmentation(app: &mut App) -> Option<Laid> {
     let with = against.and_then(|asked| app.studio.label_texture(&asked).map(|texture| (asked, texture)));
     let (against, other) = with.unzip();
     Some(Laid { over: Over::Labels { labels, other, overlay }, main: Some(main), against })
+}
+
+fn translation(app: &mut App) -> Option<Over> {
+    let asked = app.translation_asked()?;
+    let found = app.studio.current()?.translation_so_far(&asked)?.asked.clone();
+    let result = app.studio.part_texture(&found, Part::Result)?;
+    Some(Over::Picture { result, blend: app.session.translate.blend() })
 }
 
 /// Says which is which: the original and the result, or two models.
@@ -187,83 +189,6 @@ fn name_sides(
 /// Where the split's line stands in the window, from its left, in points.
 fn split_at(rect: Rect, view: View, size: [u32; 2], pane: [f32; 2], at: f32, ppp: f32) -> f32 {
     rect.left() + view.picture_to_screen([at * size[0] as f32, 0.0], pane)[0] / ppp
-}
-
-/// Wheel zooms to the cursor, drag pans, a double click goes between the whole picture and its pixels.
-fn navigate(
-    app: &mut App,
-    ui: &Ui,
-    r: &Response,
-    id: PictureId,
-    size: [u32; 2],
-    pane: [f32; 2],
-    pane_at: impl Fn(Pos2) -> [f32; 2],
-) -> View {
-    let ppp = ui.ctx().pixels_per_point();
-    let margin = 24.0 * ppp;
-    let fit = || {
-        // Room for the bars below, and as much above, so that the picture stays in the middle.
-        let inner = [pane[0] - 2.0 * margin, pane[1] - 2.5 * 2.0 * margin].map(|s| s.max(16.0));
-        let v = View::fit(size, inner);
-        // A small picture is not blown up beyond what its pixels carry.
-        View { zoom: v.zoom.min(4.0 * ppp), ..v }
-    };
-    let middle = [pane[0] / 2.0, pane[1] / 2.0];
-    let now = app.canvas.views.get(&id).map_or_else(fit, |v| v.clamped(size, pane));
-    let mut next = None;
-    match app.canvas.asked.take() {
-        Some(C::ZoomFit) => drop(app.canvas.views.remove(&id)),
-        Some(C::ZoomOne) => next = Some(View::one_to_one(size)),
-        Some(C::ZoomIn) => next = Some(now.zoom_about(STEP, middle, size, pane)),
-        Some(C::ZoomOut) => next = Some(now.zoom_about(1.0 / STEP, middle, size, pane)),
-        _ => {}
-    }
-    if let Some(cursor) = r.hover_pos() {
-        let (scroll, pinch) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta()));
-        let factor = pinch * (scroll * 0.005).exp();
-        if (factor - 1.0).abs() > 1e-4 {
-            next = Some(now.zoom_about(factor, pane_at(cursor), size, pane));
-        }
-    }
-    if r.dragged() {
-        let d = r.drag_delta() * ppp;
-        next = Some(now.pan([d.x, d.y], size, pane));
-        ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
-    }
-    if r.double_clicked() {
-        match (app.canvas.views.remove(&id), r.interact_pointer_pos()) {
-            (None, Some(at)) => next = Some(now.zoom_to(1.0, pane_at(at), size, pane)),
-            _ => next = None,
-        }
-    }
-    if let Some(v) = next {
-        app.canvas.views.insert(id, v);
-    }
-    app.canvas.views.get(&id).map_or_else(fit, |v| v.clamped(size, pane))
-}
-
-/// While L is held: the pixels under the cursor, four times as large.
-fn loupe(ui: &Ui, r: &Response, mut scene: Scene, size: [u32; 2], pane: [f32; 2], pane_at: impl Fn(Pos2) -> [f32; 2]) {
-    const SIDE: f32 = 220.0;
-    let Some(cursor) = r.hover_pos() else { return };
-    if !ui.input(|i| i.key_down(Key::L) && !i.modifiers.any()) || ui.ctx().text_edit_focused() {
-        return;
-    }
-    let at = scene.view.screen_to_picture(pane_at(cursor), pane);
-    scene.view = View { centre: at, zoom: (scene.view.zoom * 4.0).max(4.0) };
-    // The loupe shows one picture, whatever the canvas compares.
-    if scene.compare == Compare::SideBySide {
-        scene.compare = Compare::Result;
-    }
-    let glass = Rect::from_center_size(cursor, vec2(SIDE, SIDE));
-    scene.view = scene.view.clamped(size, [SIDE * ui.ctx().pixels_per_point(); 2]);
-    ui.painter().add(paint(scene, glass));
-    ui.painter().rect_stroke(
-        glass,
-        4,
-        Stroke::new(2.0, theme::accent(ui.visuals().dark_mode)),
-        egui::StrokeKind::Outside,
-    );
 }
 
 /// The split's line with its round handle.
@@ -321,7 +246,7 @@ pub(super) fn badge(ui: &Ui, at: Pos2, anchor: Align2, text: &str) {
 /// A thin line along the top: how far the job for this picture is. The old result stays in view meanwhile.
 fn progress_line(app: &App, ui: &Ui, rect: Rect, id: PictureId) {
     let Some(running) = app.studio.nets.running() else { return };
-    let shown = matches!(&*running.job, NetJob::Style { .. } | NetJob::Segment { .. });
+    let shown = !matches!(&*running.job, NetJob::Gallery { .. });
     if shown && running.job.entry() == Some(id) {
         let line = Rect::from_min_size(rect.min, vec2(rect.width() * running.done, 3.0));
         ui.painter().rect_filled(line, 0, theme::accent(ui.visuals().dark_mode));
@@ -370,10 +295,6 @@ fn compare_bar(app: &mut App, ui: &mut Ui, rect: Rect, has_result: bool) {
 }
 
 fn zoom_bar(app: &mut App, ui: &mut Ui, rect: Rect, view: View) {
-    // On a narrow canvas the two bars would meet.
-    if rect.width() < 560.0 {
-        return;
-    }
     bar(ui, rect.left_bottom() + vec2(12.0, -12.0), Align2::LEFT_BOTTOM, 188.0, |ui| {
         for c in [C::ZoomOut, C::ZoomIn, C::ZoomFit] {
             let name = app.words.get(c.key());

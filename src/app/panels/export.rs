@@ -6,14 +6,16 @@ use egui::{Key, Role, TextEdit, Ui, WidgetInfo};
 use lucide_icons::Icon;
 
 use crate::app::App;
+use crate::app::compose::{Composition, Over};
 use crate::app::dialogs::Ask;
 use crate::app::product::Product;
 use crate::app::segment_look::Shown;
 use crate::app::session::Task;
+use crate::app::translate_look::{Chart, Part};
 use crate::app::widgets::{caption, dialog, icon, icon_button, main_button, named};
 use crate::app::workers::FileJob;
 use crate::gpu::OverlayMode;
-use crate::imaging::{Format, Loss, Picture};
+use crate::imaging::{Format, Loss};
 use crate::tasks::segment::Area;
 
 /// What the person is filling in.
@@ -38,10 +40,25 @@ enum What {
     CutOuts,
     /// Its areas in numbers.
     Areas,
+    /// A translation's way back.
+    Back,
+    /// How far that is from the picture.
+    Error,
+    /// What the discriminator says of the translation.
+    Verdict,
+    /// What the way back makes of the picture itself.
+    Identity,
 }
 
 impl What {
-    const ALL: [What; 4] = [What::Picture, What::Labels, What::CutOuts, What::Areas];
+    /// What there may be to save of a task's results.
+    fn of(task: Task) -> &'static [What] {
+        match task {
+            Task::Style => &[What::Picture],
+            Task::Segment => &[What::Picture, What::Labels, What::CutOuts, What::Areas],
+            Task::Translate => &[What::Picture, What::Back, What::Error, What::Verdict, What::Identity],
+        }
+    }
 
     fn key(self) -> &'static str {
         match self {
@@ -49,16 +66,55 @@ impl What {
             What::Labels => "export-what-labels",
             What::CutOuts => "export-what-cut-outs",
             What::Areas => "export-what-areas",
+            What::Back => "export-what-back",
+            What::Error => "export-what-error",
+            What::Verdict => "export-what-verdict",
+            What::Identity => "export-what-identity",
         }
     }
 
-    /// How its file's name ends, where that is not for the person to choose, and what its name has before that.
-    fn ending(self) -> Option<(&'static str, &'static str)> {
+    /// What its file's name has before its ending.
+    fn suffix(self) -> &'static str {
         match self {
-            What::Picture => None,
-            What::Labels => Some(("-labels", "png")),
-            What::CutOuts => Some(("-cut-out", "png")),
-            What::Areas => Some(("-areas", "json")),
+            What::Picture => "",
+            What::Labels => "-labels",
+            What::CutOuts => "-cut-out",
+            What::Areas => "-areas",
+            What::Back => "-back",
+            What::Error => "-error",
+            What::Verdict => "-patches",
+            What::Identity => "-identity",
+        }
+    }
+
+    /// How its file's name ends, where that is not for the person to choose.
+    fn ending(self) -> Option<&'static str> {
+        match self {
+            What::Labels | What::CutOuts => Some("png"),
+            What::Areas => Some("json"),
+            _ => None,
+        }
+    }
+
+    /// It as a picture, where it is one and is there.
+    fn composition(self, app: &App) -> Option<Composition> {
+        let outcome = || Some(app.studio.current()?.translation(&app.translation_asked()?)?.outcome.clone());
+        let part = |part: Part| {
+            let outcome = outcome()?;
+            Some(Composition { original: part.of(&outcome)?.clone(), over: Over::Nothing })
+        };
+        let chart = |chart: Chart| {
+            let outcome = outcome()?;
+            chart.of(&outcome)?;
+            Some(Composition { original: chart.part().of(&outcome)?.clone(), over: Over::Chart(outcome, chart) })
+        };
+        match self {
+            What::Picture => app.seen(),
+            What::Back => part(Part::Back),
+            What::Identity => part(Part::Same),
+            What::Error => chart(Chart::Error),
+            What::Verdict => chart(Chart::Verdict),
+            What::Labels | What::CutOuts | What::Areas => None,
         }
     }
 }
@@ -87,8 +143,12 @@ fn free_name(folder: &Path, picture: &str, app: &App, what: What) -> PathBuf {
             let model = Path::new(&app.session.segment.model);
             model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
         }
+        Task::Translate => {
+            let model = Path::new(&app.session.translate.model);
+            model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        }
     };
-    let (more, extension) = what.ending().unwrap_or(("", &app.session.export.format));
+    let (more, extension) = (what.suffix(), what.ending().unwrap_or(&app.session.export.format));
     let numbered = (2..10_000).map(|n| folder.join(format!("{stem}-{made_by}{more}-{n}.{extension}")));
     let first = folder.join(format!("{stem}-{made_by}{more}.{extension}"));
     std::iter::once(first.clone()).chain(numbered).find(|p| !p.exists()).unwrap_or(first)
@@ -126,13 +186,12 @@ pub fn all(app: &mut App, folder: &Path) {
 
 /// What the dialog would save now; `None` where the file's name tells no format, or there is no such result.
 fn product(app: &App, state: &State) -> Option<Product> {
-    let seen = app.seen()?;
     let asked = app.session.segment.asked();
-    let s = app.studio.current()?.segmentation(&asked);
+    let e = app.studio.current()?;
+    let s = e.segmentation(&asked);
     match state.what {
-        What::Picture => Some(Product::Picture(seen, format_of(&state.path, app.session.export.quality)?)),
         // A name that promises another kind of file would be a trap.
-        what if what.ending().is_some_and(|(_, ending)| !ends_with(&state.path, ending)) => None,
+        what if what.ending().is_some_and(|ending| !ends_with(&state.path, ending)) => None,
         What::Labels => s.map(|s| Product::Labels(s.outcome.clone())),
         What::Areas => s.map(|s| Product::Areas(s.outcome.clone(), s.classes.clone())),
         What::CutOuts => s.map(|s| {
@@ -140,27 +199,31 @@ fn product(app: &App, state: &State) -> Option<Product> {
                 let name = s.classes.get(usize::from(a.class))?;
                 app.session.segment.shows(name).then(|| (a.class, name.clone()))
             };
-            Product::CutOuts(seen.original, s.outcome.clone(), s.outcome.areas.iter().filter_map(shown).collect())
+            Product::CutOuts(e.picture.clone(), s.outcome.clone(), s.outcome.areas.iter().filter_map(shown).collect())
         }),
+        picture => {
+            Some(Product::Picture(picture.composition(app)?, format_of(&state.path, app.session.export.quality)?))
+        }
     }
 }
 
 /// Draws the dialog, while it is open.
 pub fn show(app: &mut App, ui: &Ui) {
     let Some(mut state) = app.export.take() else { return };
-    let Some(seen) = app.seen() else { return };
-    let original = seen.original.clone();
+    let Some(seen) = state.what.composition(app).or_else(|| app.seen()) else { return };
     let mut save = false;
     let mut entered = false;
     let modal = dialog(ui, "export").show(ui.ctx(), |ui| {
         ui.set_width(480.0);
         ui.heading(app.words.get("export-title"));
-        let size = [("width", original.width()), ("height", original.height())];
-        ui.label(caption(app.words.with("export-size", size)));
-        if app.session.task == Task::Segment {
-            what(app, ui, &mut state, seen.has_result());
+        let [width, height] = seen.size();
+        let size = if state.what == What::Picture { "export-size" } else { "export-size-part" };
+        ui.label(caption(app.words.with(size, [("width", width), ("height", height)])));
+        let finished = app.seen().is_some_and(|seen| seen.has_result());
+        if app.session.task != Task::Style {
+            what(app, ui, &mut state, finished);
         }
-        if !seen.has_result() {
+        if !finished {
             ui.colored_label(ui.visuals().warn_fg_color, app.words.get("export-no-result"));
         }
 
@@ -196,10 +259,10 @@ pub fn show(app: &mut App, ui: &Ui) {
 
         let product = product(app, &state);
         let mut possible = product.is_some();
-        if state.what == What::Picture {
+        if state.what.ending().is_none() {
             format(app, ui, &mut state);
-            possible = losses(app, ui, &state, &original);
-        } else if let Some((_, ending)) = state.what.ending().filter(|(_, ending)| !ends_with(&state.path, ending)) {
+            possible &= losses(app, ui, &state, &seen);
+        } else if let Some(ending) = state.what.ending().filter(|ending| !ends_with(&state.path, ending)) {
             warn(ui, &app.words.with("export-ending", [("ending", ending)]));
         } else if let Some(product @ Product::CutOuts(..)) = &product {
             let names: Vec<_> = product.files(Path::new(state.path.trim())).iter().map(|f| file_name(f)).collect();
@@ -232,13 +295,15 @@ pub fn show(app: &mut App, ui: &Ui) {
     }
 }
 
-/// The choice of what to save of a segmentation.
+/// The choice of what to save of a result.
 fn what(app: &App, ui: &mut Ui, state: &mut State, has_result: bool) {
     ui.add_enabled_ui(has_result, |ui| {
         ui.horizontal_wrapped(|ui| {
-            for what in What::ALL {
+            for &what in What::of(app.session.task) {
                 let text = app.words.get(what.key());
-                let r = ui.radio(state.what == what, text);
+                let there = what.ending().is_some() || what.composition(app).is_some();
+                let r = ui.add_enabled(there, egui::RadioButton::new(state.what == what, text));
+                let r = r.on_disabled_hover_text(app.words.get("export-not-there"));
                 if r.on_hover_text(app.words.get(&format!("{}-tip", what.key()))).clicked() && state.what != what {
                     let folder = Path::new(state.path.trim()).parent().map(Path::to_owned).unwrap_or_default();
                     let name = app.studio.current().map(|e| e.name.clone()).unwrap_or_default();
@@ -278,13 +343,13 @@ fn format(app: &mut App, ui: &mut Ui, state: &mut State) {
 }
 
 /// Says what the format would lose; false where it cannot hold the picture.
-fn losses(app: &App, ui: &mut Ui, state: &State, original: &Picture) -> bool {
+fn losses(app: &App, ui: &mut Ui, state: &State, seen: &Composition) -> bool {
     let Some(format) = format_of(&state.path, app.session.export.quality) else {
         warn(ui, &app.words.get("export-unknown-format"));
         return false;
     };
     let mut possible = true;
-    let mut losses = format.losses(original);
+    let mut losses = seen.losses(format);
     if cut_out(app) && matches!(format, Format::Jpeg { .. }) && !losses.contains(&Loss::Alpha) {
         losses.insert(0, Loss::Alpha);
     }
@@ -321,15 +386,14 @@ fn file_name(path: &Path) -> String {
 /// The person chose a place in the system's dialog, which has asked about replacing already.
 pub fn chosen(app: &mut App, path: PathBuf) {
     let Some(state) = &mut app.export else { return };
-    let ending = state.what.ending().map_or(app.session.export.format.clone(), |(_, ending)| ending.to_owned());
-    let full = match state.what {
-        What::Picture if path.extension().is_some() => path.clone(),
-        _ => path.with_extension(&ending),
+    let full = match state.what.ending() {
+        None if path.extension().is_some() => path.clone(),
+        ending => path.with_extension(ending.unwrap_or(&app.session.export.format)),
     };
     // The dialog has asked about this one file, and about no other.
     state.replace = full == path && path.exists() && state.what != What::CutOuts;
     state.path = full.display().to_string();
-    if let (What::Picture, Some(format)) = (state.what, format_of(&state.path, 90)) {
+    if let (None, Some(format)) = (state.what.ending(), format_of(&state.path, 90)) {
         app.session.export.format = format.extension().to_owned();
     }
 }

@@ -11,6 +11,7 @@ use crate::app::segmented::Segmented;
 use crate::app::session::Task;
 use crate::app::studio::Made;
 use crate::app::theme::{self, RADIUS};
+use crate::app::translated::Translated;
 use crate::app::widgets::{caption, elide, icon_only};
 
 const SIDE: f32 = 72.0;
@@ -89,6 +90,8 @@ struct Result {
     thumb: TextureHandle,
     name: String,
     seconds: f64,
+    /// What else is to be known of how it was made.
+    how: Option<String>,
     chosen: bool,
 }
 
@@ -102,6 +105,7 @@ fn results(app: &App) -> Vec<Result> {
                 thumb: m.thumb.clone(),
                 name: app.mix_name(&m.params.mix),
                 seconds: m.seconds,
+                how: None,
                 chosen: m.params == params,
             };
             e.made.iter().map(result).collect()
@@ -112,9 +116,24 @@ fn results(app: &App) -> Vec<Result> {
                 thumb: s.thumb.clone(),
                 name: app.model_name(&s.asked.model),
                 seconds: s.outcome.seconds,
+                how: None,
                 chosen: s.asked == asked,
             };
             e.segmented.iter().map(result).collect()
+        }
+        Task::Translate => {
+            let asked = app.translation_asked();
+            let result = |t: &Translated| {
+                let way = app.way(&t.asked.model, t.asked.params.direction);
+                Result {
+                    thumb: t.thumb.clone(),
+                    name: format!("{} · {way}", app.model_name(&t.asked.model.id)),
+                    seconds: t.outcome.seconds,
+                    how: app.statistics(&t.asked),
+                    chosen: asked.as_ref().is_some_and(|asked| t.asked.covers(asked)),
+                }
+            };
+            e.translated.iter().map(result).collect()
         }
     }
 }
@@ -134,6 +153,9 @@ fn made(app: &mut App, ui: &mut Ui, results: &[Result]) {
                 let r = r.on_hover_ui(|ui| {
                     ui.label(&m.name);
                     ui.label(caption(facts));
+                    if let Some(how) = &m.how {
+                        ui.label(caption(how));
+                    }
                 });
                 if r.clicked() {
                     picked = Some(i);
@@ -154,6 +176,11 @@ fn made(app: &mut App, ui: &mut Ui, results: &[Result]) {
         Task::Segment => {
             if let Some(asked) = e.segmented.get(i).map(|s| s.asked.clone()) {
                 app.session.segment.take_back(asked);
+            }
+        }
+        Task::Translate => {
+            if let Some(asked) = e.translated.get(i).map(|t| t.asked.clone()) {
+                app.session.translate.take_back(asked);
             }
         }
     }

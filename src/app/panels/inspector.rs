@@ -26,6 +26,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| match app.session.task {
             Task::Style => tasks::style::show(app, ui),
             Task::Segment => tasks::segment::show(app, ui),
+            Task::Translate => tasks::translate::show(app, ui),
         });
     });
     app.session.inspector = open;

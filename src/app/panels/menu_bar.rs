@@ -20,7 +20,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 ui,
                 "menu-file",
                 &[
-                    &[C::Open, C::OpenFolder, C::OpenPath, C::Paste, C::OpenSamples, C::OpenCheckpoint],
+                    &[C::Open, C::OpenFolder, C::OpenPath, C::Paste, C::OpenSamples],
+                    &[C::OpenCheckpoint, C::JoinWayBack, C::ChoosePartner],
                     &[C::Export, C::ExportAll, C::CopyResult],
                     &[C::RemovePicture, C::Quit],
                 ],
@@ -30,7 +31,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 ui,
                 "menu-edit",
                 &[
-                    &[C::TaskStyle, C::TaskSegment],
+                    &[C::TaskStyle, C::TaskSegment, C::TaskTranslate],
                     &[C::Undo, C::Redo, C::ResetLook],
                     &[C::ApplyToAll, C::CancelJob, C::CancelAll],
                 ],
@@ -129,6 +130,7 @@ fn is_chosen(app: &App, c: C) -> bool {
         C::LanguageKorean => app.words.language == L::Ko,
         C::TaskStyle => s.task == Task::Style,
         C::TaskSegment => s.task == Task::Segment,
+        C::TaskTranslate => s.task == Task::Translate,
         C::ToggleInspector => s.inspector,
         C::ToggleStrip => s.strip,
         _ => false,

@@ -8,6 +8,8 @@ pub mod inspector;
 pub mod menu_bar;
 pub mod open_path;
 pub mod palette;
+pub mod panes;
 pub mod rail;
 pub mod regions;
+pub mod sight;
 pub mod status_bar;

@@ -4,6 +4,9 @@ use egui::{Key, Role, TextEdit, Ui, WidgetInfo};
 use lucide_icons::Icon;
 
 use crate::app::App;
+use crate::app::dialogs::Ask;
+use crate::app::studio::PictureId;
+use crate::app::translate_look::Model;
 use crate::app::widgets::{dialog, main_button};
 
 /// What the person is filling in.
@@ -12,7 +15,32 @@ pub struct State {
     /// The path as typed.
     pub typed: String,
     /// Opened because the system has no file dialog.
-    pub no_dialog: bool,
+    no_dialog: bool,
+    purpose: Purpose,
+}
+
+/// What the path is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Purpose {
+    /// To be opened, whatever it is.
+    #[default]
+    Open,
+    /// The way back of these networks.
+    WayBack(Model),
+    /// The true partner of this picture.
+    Partner(PictureId),
+}
+
+impl State {
+    /// The field in place of the dialog that this would have been asked in.
+    pub fn without_dialog(ask: &Ask) -> State {
+        let purpose = match ask {
+            Ask::WayBack(model) => Purpose::WayBack(model.clone()),
+            Ask::Partner(id) => Purpose::Partner(*id),
+            _ => Purpose::Open,
+        };
+        State { typed: String::new(), no_dialog: true, purpose }
+    }
 }
 
 /// Draws the field, while it is open.
@@ -21,7 +49,12 @@ pub fn show(app: &mut App, ui: &Ui) {
     let mut done = false;
     let modal = dialog(ui, "open-path").show(ui.ctx(), |ui| {
         ui.set_width(460.0);
-        ui.heading(app.words.get("open-path-title"));
+        let title = match state.purpose {
+            Purpose::Open => "open-path-title",
+            Purpose::WayBack(_) => "cmd-join-way-back",
+            Purpose::Partner(_) => "cmd-choose-partner",
+        };
+        ui.heading(app.words.get(title));
         if state.no_dialog {
             ui.label(app.words.get("no-dialog"));
         }
@@ -50,7 +83,12 @@ pub fn show(app: &mut App, ui: &Ui) {
         });
     });
     if done {
-        app.open(vec![expand_home(state.typed.trim())]);
+        let path = expand_home(state.typed.trim());
+        match state.purpose {
+            Purpose::Open => app.open(vec![path]),
+            Purpose::WayBack(model) => app.join_way_back(model, path),
+            Purpose::Partner(id) => app.studio.choose_partner(id, path),
+        }
     } else if !modal.should_close() {
         app.open_path = Some(state);
     }

@@ -1,6 +1,6 @@
 //! What is written over a segmentation on the canvas: the names of regions, the class under the pointer, the legend.
 
-use egui::{Align2, Color32, CornerRadius, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
+use egui::{Align2, Color32, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
 
 use super::canvas::badge;
 use crate::app::App;
@@ -9,7 +9,7 @@ use crate::app::segment_look::{Asked, SegmentLook, Shown};
 use crate::app::segmented::Segmented;
 use crate::app::theme;
 use crate::app::words::Words;
-use crate::gpu::View;
+use crate::gpu::{Colormap, View};
 
 /// Where a picture lies in the window.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub struct Place {
 
 impl Place {
     /// The point of the window at a place of the picture, 0..=1 from its left and its top.
-    fn point(&self, [x, y]: [f32; 2], ppp: f32) -> Pos2 {
+    pub(super) fn point(&self, [x, y]: [f32; 2], ppp: f32) -> Pos2 {
         let at = [x * self.size[0] as f32, y * self.size[1] as f32];
         let pane = [self.rect.width() * ppp, self.rect.height() * ppp];
         let [x, y] = self.view.picture_to_screen(at, pane);
@@ -32,7 +32,7 @@ impl Place {
     }
 
     /// The place of the picture at a point of the window, 0..=1 from its left and its top; outside that, off the picture.
-    fn of(&self, p: Pos2, ppp: f32) -> [f32; 2] {
+    pub(super) fn of(&self, p: Pos2, ppp: f32) -> [f32; 2] {
         let pane = [self.rect.width() * ppp, self.rect.height() * ppp];
         let p = (p - self.rect.min) * ppp;
         let [x, y] = self.view.screen_to_picture([p.x, p.y], pane);
@@ -206,15 +206,7 @@ fn scale(app: &App, ui: &mut Ui, s: &Segmented, map: Map) {
     };
     ui.label(small(title));
     let (rect, _) = ui.allocate_exact_size(vec2(168.0, 12.0), Sense::hover());
-    const STEPS: usize = 84;
-    for i in 0..STEPS {
-        let step = rect.width() / STEPS as f32;
-        let left = rect.left() + i as f32 * step;
-        let [r, g, b] =
-            app.session.segment.colormap.colour(i as f32 / (STEPS - 1) as f32).map(|v| (v * 255.0).round() as u8);
-        let stripe = Rect::from_min_size(pos2(left, rect.top()), vec2(step + 0.5, rect.height()));
-        ui.painter().rect_filled(stripe, CornerRadius::ZERO, Color32::from_rgb(r, g, b));
-    }
+    colour_bar(ui, rect, app.session.segment.colormap);
     ui.horizontal(|ui| {
         ui.set_width(168.0);
         let (low, high) = match map {
@@ -224,6 +216,25 @@ fn scale(app: &App, ui: &mut Ui, s: &Segmented, map: Map) {
         ui.label(small(low));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| ui.label(small(high)));
     });
+}
+
+/// The colours of a map from its low end to its high one.
+pub fn colour_bar(ui: &Ui, rect: Rect, colours: Colormap) {
+    const STEPS: u32 = 32;
+    let mut mesh = egui::Mesh::default();
+    for i in 0..=STEPS {
+        let t = i as f32 / STEPS as f32;
+        let colour = rgb(colours.colour(t).map(|v| (v * 255.0).round() as u8));
+        let x = rect.left() + t * rect.width();
+        mesh.colored_vertex(pos2(x, rect.top()), colour);
+        mesh.colored_vertex(pos2(x, rect.bottom()), colour);
+        if i > 0 {
+            let at = 2 * i;
+            mesh.add_triangle(at - 2, at - 1, at);
+            mesh.add_triangle(at - 1, at, at + 1);
+        }
+    }
+    ui.painter().add(mesh);
 }
 
 /// A share of the picture in percent, as short as tells it.

@@ -39,6 +39,11 @@ fn job(app: &mut App, ui: &mut Ui) {
         NetJob::Load => app.words.get("job-load"),
         NetJob::Gallery { .. } => app.words.get("job-gallery"),
         NetJob::Segment { asked, .. } => app.words.with("job-segment", [("model", app.model_name(&asked.model))]),
+        NetJob::Meet { model } => app.words.with("job-meet", [("model", app.model_name(&model.id))]),
+        NetJob::Translate { asked, .. } => {
+            let way = app.way(&asked.model, asked.params.direction);
+            app.words.with("job-translate", [("model", app.model_name(&asked.model.id)), ("way", way)])
+        }
         NetJob::Style { params, .. } => app.words.with("job-style", [("style", app.mix_name(&params.mix))]),
     };
     ui.label(caption(&what));

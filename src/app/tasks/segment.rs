@@ -1,18 +1,18 @@
 //! The segmentation task's controls: the model, what is shown, the classes, and how labels are refined.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use egui::{Align, Button, ComboBox, Layout, Role, Slider, Ui, WidgetInfo, vec2};
 use lucide_icons::Icon;
 
+use super::{choice, heading, labelled, model_list, size};
 use crate::app::App;
 use crate::app::commands::Command as C;
-use crate::app::panels::menu_bar::tip;
 use crate::app::panels::regions::share;
 use crate::app::segment_look::{SegmentLook, Shown};
 use crate::app::segmented::Segmented;
 use crate::app::session::{CompareMode, Task};
-use crate::app::widgets::{caption, elide, icon_only, icon_toggle, named, percent};
+use crate::app::widgets::{caption, icon_only, icon_toggle, named, percent};
 use crate::gpu::{Colormap, OverlayMode};
 use crate::tasks::segment::{Refine, models};
 
@@ -24,16 +24,7 @@ const SIZES: [u32; 5] = [320, 480, 640, 960, 1280];
 
 /// Draws the controls.
 pub fn show(app: &mut App, ui: &mut Ui) {
-    ui.add_space(8.0);
-    ui.horizontal(|ui| {
-        ui.heading(app.words.get("cmd-task-segment-short"));
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let r = icon_only(ui, Icon::RotateCcw, &app.words.get("cmd-reset-look"));
-            if r.on_hover_text(tip(&app.words, C::ResetLook)).clicked() {
-                app.ask(C::ResetLook);
-            }
-        });
-    });
+    heading(app, ui, C::TaskSegment);
     model(app, ui);
     ui.separator();
     shown(app, ui);
@@ -46,58 +37,26 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     ui.add_space(8.0);
 }
 
-/// A row of buttons of which one is pressed.
-fn choice<T: PartialEq + Copy>(app: &App, ui: &mut Ui, value: &mut T, options: &[(T, &str)]) {
-    let gap = 4.0;
-    let width = (ui.available_width() - gap * (options.len() - 1) as f32) / options.len() as f32;
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = gap;
-        for (option, key) in options {
-            let (name, chosen) = (app.words.get(key), value == option);
-            let r = ui.add(Button::selectable(chosen, &name).min_size(vec2(width, 28.0)).truncate());
-            r.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, chosen, &name));
-            if r.on_hover_text(app.words.get(&format!("{key}-tip"))).clicked() {
-                *value = *option;
-            }
-        }
-    });
-}
-
 fn model(app: &mut App, ui: &mut Ui) {
     let mut look = app.session.segment.clone();
+    let shipped: Vec<_> = models().iter().map(|m| m.id.to_owned()).chain(app.added()).collect();
     let checkpoints: Vec<String> = app.session.checkpoints.iter().map(|p| p.display().to_string()).collect();
-    labelled(ui, &app.words.get("segment-model"), &app.words.get("segment-model-tip"), |ui, width| {
-        ComboBox::from_id_salt("model")
-            .height(360.0)
-            .selected_text(app.model_name(&look.model))
-            .width(width)
-            .truncate()
-            .show_ui(ui, |ui| {
-                for choice in models() {
-                    let name = app.model_name(choice.id);
-                    let r = ui.selectable_value(&mut look.model, choice.id.to_owned(), name);
-                    r.on_hover_text(app.model_hint(choice.id));
-                }
-                for path in &checkpoints {
-                    ui.selectable_value(&mut look.model, path.clone(), app.model_name(path)).on_hover_text(path);
-                }
-                ui.separator();
-                if ui.button(app.words.get("cmd-open-checkpoint")).clicked() {
-                    app.asked.push(C::OpenCheckpoint);
-                }
-            })
-    });
+    let (name, tip) = (app.words.get("segment-model"), app.words.get("segment-model-tip"));
+    labelled(ui, &name, &tip, |ui, width| model_list(app, ui, width, &mut look.model, &shipped, &checkpoints));
     let none = app.words.get("segment-other-none");
-    let others: Vec<String> = models().iter().map(|c| c.id.to_owned()).chain(checkpoints.iter().cloned()).collect();
+    let others = shipped.iter().chain(&checkpoints);
     labelled(ui, &app.words.get("segment-other"), &app.words.get("segment-other-tip"), |ui, width| {
         let text = look.other.as_ref().map_or_else(|| none.clone(), |other| app.model_name(other));
-        ComboBox::from_id_salt("other").height(360.0).selected_text(text).width(width).truncate().show_ui(ui, |ui| {
+        let list = ComboBox::from_id_salt("other").height(360.0).selected_text(text).width(width).truncate();
+        let r = list.show_ui(ui, |ui| {
             ui.selectable_value(&mut look.other, None, &none);
-            for id in others.iter().filter(|id| **id != look.model && app.same_classes(id, &look.model)) {
+            for id in others.filter(|id| **id != look.model && app.same_classes(id, &look.model)) {
                 ui.selectable_value(&mut look.other, Some(id.clone()), app.model_name(id))
                     .on_hover_text(app.model_hint(id));
             }
-        })
+        });
+        app.look_for_added(&r.response);
+        r
     });
     if look.model != app.session.segment.model && look.other.as_ref().is_some_and(|o| !app.same_classes(o, &look.model))
     {
@@ -302,40 +261,15 @@ fn computation(app: &mut App, ui: &mut Ui) {
         Some(pixels) => app.words.with("detail-pixels", [("pixels", i64::from(pixels))]),
         None => app.words.get("detail-usual"),
     };
-    labelled(ui, &app.words.get("detail"), &app.words.get("detail-tip"), |ui, width| {
-        ComboBox::from_id_salt("detail").selected_text(text(look.longer_side)).width(width).truncate().show_ui(
-            ui,
-            |ui| {
-                for side in [None].into_iter().chain(SIZES.map(Some)) {
-                    ui.selectable_value(&mut look.longer_side, side, text(side));
-                }
-            },
-        )
-    });
+    let sizes: Vec<_> = [None].into_iter().chain(SIZES.map(Some)).map(|side| (side, text(side))).collect();
+    size(ui, &app.words, "detail", &mut look.longer_side, &sizes);
     super::arithmetic(&app.words, ui, &mut look.precision, "segment-bf16-tip");
     app.session.segment = look;
 }
 
-/// A name, and a control beside it that takes the rest of the line.
-fn labelled<R>(ui: &mut Ui, name: &str, tip: &str, add: impl FnOnce(&mut Ui, f32) -> egui::InnerResponse<R>) {
-    /// Names take as much, so that the controls stand in a column.
-    const NAME: f32 = 76.0;
-    ui.horizontal(|ui| {
-        let at = egui::Rect::from_min_size(ui.cursor().min, vec2(NAME, 26.0));
-        let layout = Layout::left_to_right(Align::Center);
-        let label = ui.scope_builder(egui::UiBuilder::new().max_rect(at).layout(layout), |ui| {
-            ui.set_min_width(NAME);
-            ui.add(egui::Label::new(name).truncate())
-        });
-        let width = ui.available_width() - 16.0;
-        add(ui, width).response.labelled_by(label.inner.id).on_hover_text(tip);
-    });
-}
-
 impl App {
     /// Takes a checkpoint as the model of the segmentation task.
-    pub fn open_checkpoint(&mut self, path: PathBuf) {
-        let path = std::path::absolute(&path).unwrap_or(path);
+    pub(in crate::app) fn take_segmenter(&mut self, path: PathBuf) {
         let model = path.display().to_string();
         // The file may hold other weights by now.
         for e in &mut self.studio.entries {
@@ -345,35 +279,13 @@ impl App {
         self.session.segment.other = None;
         self.session.task = Task::Segment;
         self.session.inspector = true;
-        self.session.checkpoints.retain(|p| *p != path);
-        self.session.checkpoints.insert(0, path);
-        self.session.checkpoints.truncate(8);
+        super::remember(&mut self.session.checkpoints, path);
         self.segment_again();
     }
 
     /// Lets segmentations be asked for that were cancelled or failed.
     pub fn segment_again(&mut self) {
         self.asked_segmentations.clear();
-    }
-
-    /// What a segmentation model is called: by its id in the window's language, or its file's name.
-    pub fn model_name(&self, model: &str) -> String {
-        let key = format!("model-{model}");
-        if self.words.has(&key) {
-            return self.words.get(&key);
-        }
-        let file = || Path::new(model).file_name().map_or(model.to_owned(), |f| f.to_string_lossy().into_owned());
-        models().iter().find(|m| m.id == model).map_or_else(|| elide(&file(), 32), |m| m.card.name.clone())
-    }
-
-    /// What a segmentation model knows and how, in a sentence.
-    fn model_hint(&self, model: &str) -> String {
-        let key = format!("model-{model}-tip");
-        if self.words.has(&key) {
-            self.words.get(&key)
-        } else {
-            self.words.with("segment-checkpoint", [("path", model)])
-        }
     }
 
     /// Whether two models tell the same classes apart, so that their labels can be compared. Of a checkpoint that is not

@@ -1,14 +1,12 @@
 //! The style task's controls: the gallery, the mix, strength and colours.
 
 use egui::{Align2, Color32, CornerRadius, FontId, Rect, RichText, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
-use lucide_icons::Icon;
 
 use crate::app::App;
 use crate::app::commands::Command as C;
-use crate::app::panels::menu_bar::tip;
 use crate::app::session::Look;
 use crate::app::theme::{self, RADIUS};
-use crate::app::widgets::{caption, icon_only, percent};
+use crate::app::widgets::{caption, percent};
 use crate::tasks::IDENTITY;
 use crate::zoo::StyleCard;
 
@@ -18,18 +16,7 @@ const STROKES: [(Option<u32>, &str); 4] =
 
 /// Draws the controls.
 pub fn show(app: &mut App, ui: &mut Ui) {
-    ui.add_space(8.0);
-    ui.horizontal(|ui| {
-        ui.heading(app.words.get("cmd-task-style-short"));
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if icon_only(ui, Icon::RotateCcw, &app.words.get("cmd-reset-look"))
-                .on_hover_text(tip(&app.words, C::ResetLook))
-                .clicked()
-            {
-                app.ask(C::ResetLook);
-            }
-        });
-    });
+    super::heading(app, ui, C::TaskStyle);
     let Some(model) = app.studio.stylizer.clone() else {
         ui.horizontal(|ui| {
             ui.spinner();
@@ -50,10 +37,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     }
     ui.separator();
 
-    let (name, hint) = (app.words.get("strength"), app.words.get("strength-tip"));
-    percent(ui, &mut app.session.look.strength, Look::default().strength, &name, &hint);
-    let keep = app.words.get("keep-colours");
-    ui.checkbox(&mut app.session.look.keep_colours, keep).on_hover_text(app.words.get("keep-colours-tip"));
+    let Look { strength, keep_colours, .. } = &mut app.session.look;
+    super::blend(&app.words, ui, strength, keep_colours);
     strokes(app, ui);
     super::arithmetic(&app.words, ui, &mut app.session.look.precision, "bf16-tip");
     ui.add_space(8.0);

@@ -1,0 +1,150 @@
+//! The code that reads and writes files, and prepares textures.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use egui::ColorImage;
+
+use super::{FileJob, FileOutcome, GALLERY, Gpu, Pixels, Place, THUMB, Uploaded, thumb_of};
+use crate::gpu::{GpuError, LabelTexture, PictureTexture, ScalarTexture};
+use crate::imaging::{self, Format};
+use crate::jobs::{Desk, Failure};
+use crate::tasks::translate::Map;
+use crate::zoo;
+
+pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutcome>) -> Result<FileOutcome, Failure> {
+    move |job, desk| {
+        let failed = |e: imaging::ImagingError| Failure::Failed(e.to_string());
+        match job {
+            FileJob::Open(paths) => {
+                for path in paths {
+                    open_into(desk, path);
+                }
+                Ok(FileOutcome::Read)
+            }
+            FileJob::Keep { name, picture, folder } => {
+                let path = folder.as_ref().map(|f| f.join(format!("{name}.png")));
+                if let Some(path) = &path {
+                    // Without a place to keep it the picture is still shown; only the next start will not have it.
+                    let kept = std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
+                        .map_err(|e| e.to_string())
+                        .and_then(|()| imaging::encode(picture, Format::Png).map_err(|e| e.to_string()))
+                        .and_then(|bytes| imaging::save_bytes(path, &bytes, true).map_err(|e| e.to_string()));
+                    if let Err(why) = kept {
+                        log::warn!("a pasted picture could not be kept: {why}");
+                    }
+                }
+                let path = path.filter(|p| p.exists());
+                Ok(FileOutcome::Opened {
+                    thumb: thumb_of(picture, THUMB),
+                    name: name.clone(),
+                    path,
+                    picture: picture.clone(),
+                })
+            }
+            FileJob::Sample { name, bytes } => {
+                let picture = imaging::decode(bytes).map_err(failed)?;
+                Ok(FileOutcome::Opened {
+                    thumb: thumb_of(&picture, THUMB),
+                    name: (*name).into(),
+                    path: None,
+                    picture: Arc::new(picture),
+                })
+            }
+            FileJob::Paintings => {
+                for (style, bytes) in crate::zoo::paintings() {
+                    let picture = imaging::decode(bytes).map_err(failed)?;
+                    desk.part(FileOutcome::Painting((*style).to_owned(), thumb_of(&picture, GALLERY)));
+                }
+                Ok(FileOutcome::Read)
+            }
+            FileJob::Recognise(path) => Ok(match zoo::read_tensors(path).and_then(|tensors| zoo::task_of(&tensors)) {
+                Ok(task) => FileOutcome::Recognised { path: path.clone(), task },
+                Err(e) => FileOutcome::Refused { name: name_of(path), why: e.to_string() },
+            }),
+            FileJob::Partner { entry, source, size } => {
+                let found = source.read(*size).unwrap_or_else(|(path, why)| {
+                    desk.part(FileOutcome::Refused { name: name_of(&path), why });
+                    None
+                });
+                Ok(FileOutcome::Partner { entry: *entry, found })
+            }
+            FileJob::Compare { entry, asked, result, partner: (path, partner) } => Ok(FileOutcome::Compared {
+                entry: *entry,
+                asked: asked.clone(),
+                path: path.clone(),
+                l1: Map::difference(result, partner).mean,
+            }),
+            FileJob::Upload { entry, place, pixels } => {
+                let texture = match &gpu {
+                    Some(gpu) => place.texture(gpu, pixels).map_err(|e| e.to_string()),
+                    None => Err(String::new()),
+                };
+                Ok(FileOutcome::Uploaded { entry: *entry, place: place.clone(), texture })
+            }
+            FileJob::Export { product, path, replace } => {
+                product.save(path, *replace).map(|()| FileOutcome::Saved(product.files(path))).map_err(failed)
+            }
+            FileJob::Copy(composition) => {
+                let p = composition.compose().map_err(failed)?;
+                let size = [p.width() as usize, p.height() as usize];
+                Ok(FileOutcome::Composed(ColorImage::from_rgba_unmultiplied(size, &p.to_srgba8())))
+            }
+        }
+    }
+}
+
+impl Place {
+    fn texture(&self, (device, queue): &(wgpu::Device, wgpu::Queue), pixels: &Pixels) -> Result<Uploaded, GpuError> {
+        match (self, pixels) {
+            (Place::Map(_, map), Pixels::Segmentation(outcome)) => {
+                let (size, values) = map.values(outcome);
+                ScalarTexture::upload(device, queue, size, &values).map(|t| Uploaded::Map(Arc::new(t)))
+            }
+            (Place::Chart(_, chart), Pixels::Translation(outcome)) => match chart.of(outcome) {
+                Some(map) => ScalarTexture::upload(device, queue, map.size, &map.values),
+                None => Err(GpuError::MapShape { size: [0; 2], values: 0 }),
+            }
+            .map(|t| Uploaded::Map(Arc::new(t))),
+            // Pictures of a translation come as such.
+            (_, Pixels::Translation(outcome)) => {
+                let picture = &outcome.translated;
+                PictureTexture::upload(device, queue, picture.size(), &picture.to_srgba8())
+                    .map(|t| Uploaded::Picture(Arc::new(t)))
+            }
+            (_, Pixels::Segmentation(outcome)) => LabelTexture::upload(device, queue, outcome.size, &outcome.labels)
+                .map(|t| Uploaded::Labels(Arc::new(t))),
+            (_, Pixels::Picture(picture)) => {
+                PictureTexture::upload(device, queue, picture.size(), &picture.to_srgba8())
+                    .map(|t| Uploaded::Picture(Arc::new(t)))
+            }
+        }
+    }
+}
+
+fn open_into(desk: &Desk<FileOutcome>, path: &Path) {
+    let name = name_of(path);
+    if path.is_dir() {
+        match imaging::pictures_in(path) {
+            Ok(inside) if inside.is_empty() => {
+                desk.part(FileOutcome::Refused { name, why: "There are no pictures in this folder.".into() });
+            }
+            Ok(inside) => inside.iter().for_each(|p| open_into(desk, p)),
+            Err(e) => desk.part(FileOutcome::Refused { name, why: e.to_string() }),
+        }
+        return;
+    }
+    desk.part(match imaging::open(path) {
+        Ok(picture) => FileOutcome::Opened {
+            thumb: thumb_of(&picture, THUMB),
+            name,
+            path: Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            picture: Arc::new(picture),
+        },
+        Err(e) => FileOutcome::Refused { name, why: e.to_string() },
+    });
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
