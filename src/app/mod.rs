@@ -42,10 +42,11 @@ use workers::FileJob;
 use crate::imaging::Picture;
 
 /// The pictures that come with Lucida, first the one the window opens with.
-const SAMPLES: [(&str, &[u8]); 3] = [
+const SAMPLES: [(&str, &[u8]); 4] = [
     ("castle.jpg", include_bytes!("../../assets/samples/castle.jpg")),
     ("red-panda.jpg", include_bytes!("../../assets/samples/red-panda.jpg")),
     ("coffee.jpg", include_bytes!("../../assets/samples/coffee.jpg")),
+    ("town-map.png", include_bytes!("../../assets/samples/town-map.png")),
 ];
 
 /// How the window starts.
