@@ -11,7 +11,7 @@ use lucida::imaging::{Picture, Samples};
 use lucida::models::{PatchGan, ResnetGenerator, Unet, UnetGenerator, cyclegan, patch_gan, pix2pix, random, unet};
 use lucida::nn::{CancelToken, Pool, Watch};
 use lucida::tasks::TaskError;
-use lucida::tasks::translate::{Direction, Map, Outcome, Params, TranslationModel};
+use lucida::tasks::translate::{Direction, Map, Outcome, Params, TranslationModel, models};
 use lucida::zoo::{self, ZooError};
 use tempfile::TempDir;
 
@@ -447,4 +447,30 @@ fn large() {
     let late = timer.join().unwrap().elapsed().as_millis();
     println!("cancelled: {late} ms late{}", if stopped.is_ok() { " (it was done before)" } else { "" });
     assert!(matches!(stopped, Err(TaskError::Cancelled)) || stopped.is_ok());
+}
+
+#[test]
+fn the_models_that_ship_go_there_and_back() {
+    let castle = lucida::imaging::open(Path::new("assets/samples/castle.jpg")).unwrap().resized(128);
+    let ids: Vec<&str> = models().iter().map(|card| card.id.as_str()).collect();
+    assert_eq!(ids, ["cyclegan-anime", "pix2pix-maps", "cyclegan-maps"]);
+    for card in models() {
+        let model = TranslationModel::load(&card.id).unwrap();
+        assert_eq!(model.domains().map(str::to_owned).to_vec(), card.domains);
+        assert!(!model.has_batch_norm(), "{}: nothing was measured that could be left out", card.id);
+        for direction in [Direction::AToB, Direction::BToA] {
+            assert!(model.has_judge(direction), "{}", card.id);
+            let params = Params { direction, cycle: true, judged: true, ..Params::default() };
+            let outcome = model.run(&castle, &params, &Watch::silent()).unwrap();
+            let (cycle, verdict) = (outcome.cycle.unwrap(), outcome.verdict.unwrap());
+            assert_eq!(outcome.translated.size(), castle.size());
+            assert!(verdict.mean > -0.5 && verdict.mean < 1.5, "{}: {}", card.id, verdict.mean);
+            let changed = Map::difference(&castle, &outcome.translated).mean;
+            assert!(changed > 0.01, "{}: {changed}", card.id);
+            if card.id == "cyclegan-anime" {
+                // A drawing of the castle is of the castle, and so is what comes back.
+                assert!(changed < 0.15 && cycle.error.mean < 0.1, "{changed}, {}", cycle.error.mean);
+            }
+        }
+    }
 }

@@ -235,8 +235,16 @@ macro_rules! shipped {
 }
 
 /// A new model is one folder and one entry here.
-const SHIPPED: &[Shipped] =
-    shipped!["style-painters", "deeplabv3plus-voc", "deeplabv3plus-camvid", "unet-camvid", "fcn-8s-camvid"];
+const SHIPPED: &[Shipped] = shipped![
+    "style-painters",
+    "deeplabv3plus-voc",
+    "deeplabv3plus-camvid",
+    "unet-camvid",
+    "fcn-8s-camvid",
+    "cyclegan-anime",
+    "pix2pix-maps",
+    "cyclegan-maps"
+];
 
 /// The cards of all models at hand, in the order they are shown.
 pub fn models() -> &'static [Card] {
