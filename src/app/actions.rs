@@ -74,11 +74,11 @@ impl App {
             C::ApplyToAll => {
                 let count = match self.session.task {
                     Task::Style => self.studio.ask_all(&self.session.look.params()),
-                    Task::Segment => self.studio.ask_all_segmentations(&self.session.segment.asked()),
+                    Task::Segment => self.studio.request_all(&self.session.segment.asked()),
                     Task::Translate => {
                         let wanted = [self.translation_asked(), self.translation_beside()].into_iter().flatten();
                         let wanted: Vec<_> = wanted.filter(|asked| self.able(asked)).collect();
-                        wanted.iter().map(|asked| self.studio.ask_all_translations(asked)).sum()
+                        wanted.iter().map(|asked| self.studio.request_all(asked)).sum()
                     }
                 };
                 self.notices.tell(Kind::Done, self.words.with("queued", [("count", count)]), None);

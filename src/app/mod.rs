@@ -9,6 +9,7 @@ pub mod panels;
 pub mod panes;
 pub mod partner;
 pub mod product;
+mod request;
 pub mod rescue;
 pub mod segment_look;
 pub mod segmented;
@@ -348,7 +349,7 @@ impl App {
                 let wanted: Vec<_> = [Some(look.asked()), look.asked_other()].into_iter().flatten().collect();
                 let wanted: Vec<_> = wanted.into_iter().map(|asked| (id, asked)).collect();
                 for (_, asked) in wanted.iter().filter(|w| !self.asked_segmentations.contains(w)) {
-                    self.studio.ask_segmentation(asked);
+                    self.studio.request(asked);
                 }
                 self.asked_segmentations = wanted;
             }

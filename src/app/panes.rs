@@ -212,7 +212,7 @@ impl App {
             Some(_) => !self.asked_translations.iter().any(|(id, a)| (*id, a) == (e.id, asked)),
             None => !studio.met.contains_key(&asked.model),
         };
-        match studio.translating(e.id, asked) || studio.meeting(&asked.model) || not_asked_yet {
+        match studio.requested(e.id, asked) || studio.meeting(&asked.model) || not_asked_yet {
             true => Shows::Waiting,
             false => Shows::Missing(self.words.get("translate-none")),
         }

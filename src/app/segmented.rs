@@ -6,6 +6,7 @@ use std::sync::Arc;
 use egui::TextureHandle;
 
 use super::compose::Map;
+use super::request::Request;
 use super::segment_look::Asked;
 use super::studio::{Entry, PictureId, Slot, Studio};
 use super::workers::{NetJob, Pixels, Place, Uploaded};
@@ -105,47 +106,25 @@ impl Entry {
     }
 }
 
+impl Request for Asked {
+    fn job(&self, entry: PictureId, picture: Arc<Picture>) -> NetJob {
+        NetJob::Segment { entry, picture, asked: self.clone() }
+    }
+
+    fn is_made(&self, e: &Entry) -> bool {
+        e.segmentation(self).is_some()
+    }
+
+    fn is_served_by(&self, job: &NetJob) -> bool {
+        matches!(job, NetJob::Segment { asked, .. } if asked == self)
+    }
+
+    fn replaces(&self, job: &NetJob) -> bool {
+        matches!(job, NetJob::Segment { asked, .. } if asked.model == self.model)
+    }
+}
+
 impl Studio {
-    /// Asks for a segmentation of the shown picture, unless it is there or under way. Waiting jobs of the same picture and
-    /// model, whose settings are being changed, are replaced.
-    pub fn ask_segmentation(&mut self, asked: &Asked) {
-        if let Some((id, picture)) = self.current().map(|e| (e.id, e.picture.clone())) {
-            // What is looked at comes before what other pictures wait for.
-            self.ask_segmentation_of(id, picture, asked, |j| j.entry() != Some(id));
-        }
-    }
-
-    /// Asks for the segmentation of every picture of the strip. Returns how many jobs that makes.
-    pub fn ask_all_segmentations(&mut self, asked: &Asked) -> usize {
-        let all: Vec<_> = self.entries.iter().map(|e| (e.id, e.picture.clone())).collect();
-        let after = |j: &NetJob| matches!(j, NetJob::Gallery { .. });
-        all.into_iter().filter(|(id, p)| self.ask_segmentation_of(*id, p.clone(), asked, after)).count()
-    }
-
-    /// `before` tells which waiting jobs it goes before.
-    fn ask_segmentation_of(
-        &mut self,
-        id: PictureId,
-        picture: Arc<Picture>,
-        asked: &Asked,
-        before: impl Fn(&NetJob) -> bool,
-    ) -> bool {
-        if self.segmenting(id, asked) || self.entry(id).is_none_or(|e| e.segmentation(asked).is_some()) {
-            return false;
-        }
-        self.nets.drop_waiting(
-            |j| matches!(j, NetJob::Segment { entry, asked: a, .. } if *entry == id && a.model == asked.model),
-        );
-        let job = NetJob::Segment { entry: id, picture, asked: asked.clone() };
-        self.nets.push_before(job, before);
-        true
-    }
-
-    /// Whether a job for this picture and these settings runs or waits.
-    pub fn segmenting(&self, id: PictureId, asked: &Asked) -> bool {
-        self.nets.jobs().any(|j| matches!(j, NetJob::Segment { entry, asked: a, .. } if *entry == id && a == asked))
-    }
-
     /// The labels of a segmentation of the shown picture; asks for the upload where they are not on the GPU.
     pub fn label_texture(&mut self, asked: &Asked) -> Option<Arc<LabelTexture>> {
         let e = self.current()?;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use egui::TextureHandle;
 
 use super::partner::{Partner, Search};
+use super::request::Request;
 use super::studio::{Entry, PictureId, Slot, Studio};
 use super::translate_look::{Asked, Chart, Facts, Model, Part};
 use super::workers::{NetJob, Pixels, Place, Uploaded};
@@ -120,6 +121,24 @@ impl Entry {
     }
 }
 
+impl Request for Asked {
+    fn job(&self, entry: PictureId, picture: Arc<Picture>) -> NetJob {
+        NetJob::Translate { entry, picture, asked: self.clone() }
+    }
+
+    fn is_made(&self, e: &Entry) -> bool {
+        e.translation(self).is_some()
+    }
+
+    fn is_served_by(&self, job: &NetJob) -> bool {
+        matches!(job, NetJob::Translate { asked, .. } if asked.covers(self))
+    }
+
+    fn replaces(&self, job: &NetJob) -> bool {
+        matches!(job, NetJob::Translate { asked, .. } if asked.model == self.model)
+    }
+}
+
 impl Studio {
     /// What is known of a model. Asks for it to be loaded, once, where that is nothing.
     pub fn meet(&mut self, model: &Model) -> Option<&Facts> {
@@ -143,49 +162,6 @@ impl Studio {
     /// Lets models be loaded again that could not be, or whose files may hold other weights by now.
     pub fn forget_models(&mut self, which: impl Fn(&Model) -> bool) {
         self.met.retain(|model, facts| facts.is_some() && !which(model));
-    }
-
-    /// Asks for a translation of the shown picture, unless it is there or under way. Waiting jobs of the same picture and
-    /// model, whose settings are being changed, are replaced.
-    pub fn ask_translation(&mut self, asked: &Asked) {
-        if let Some((id, picture)) = self.current().map(|e| (e.id, e.picture.clone())) {
-            // What is looked at comes before what other pictures wait for.
-            self.ask_translation_of(id, picture, asked, |j| j.entry() != Some(id));
-        }
-    }
-
-    /// Asks for the translation of every picture of the strip. Returns how many jobs that makes.
-    pub fn ask_all_translations(&mut self, asked: &Asked) -> usize {
-        let all: Vec<_> = self.entries.iter().map(|e| (e.id, e.picture.clone())).collect();
-        let after = |j: &NetJob| matches!(j, NetJob::Gallery { .. });
-        all.into_iter().filter(|(id, p)| self.ask_translation_of(*id, p.clone(), asked, after)).count()
-    }
-
-    /// `before` tells which waiting jobs it goes before.
-    fn ask_translation_of(
-        &mut self,
-        id: PictureId,
-        picture: Arc<Picture>,
-        asked: &Asked,
-        before: impl Fn(&NetJob) -> bool,
-    ) -> bool {
-        if self.translating(id, asked) || self.entry(id).is_none_or(|e| e.translation(asked).is_some()) {
-            return false;
-        }
-        self.nets.drop_waiting(
-            |j| matches!(j, NetJob::Translate { entry, asked: a, .. } if *entry == id && a.model == asked.model),
-        );
-        // The model has to be loaded in any case, and what it can do is wanted first.
-        let before = |j: &NetJob| !matches!(j, NetJob::Meet { .. }) && before(j);
-        self.nets.push_before(NetJob::Translate { entry: id, picture, asked: asked.clone() }, before);
-        true
-    }
-
-    /// Whether a job that serves this picture and these settings runs or waits.
-    pub fn translating(&self, id: PictureId, asked: &Asked) -> bool {
-        self.nets
-            .jobs()
-            .any(|j| matches!(j, NetJob::Translate { entry, asked: a, .. } if *entry == id && a.covers(asked)))
     }
 
     /// A translation of the shown picture, now that it is looked at.

@@ -115,7 +115,7 @@ fn classes(app: &mut App, ui: &mut Ui) {
     let mut look = app.session.segment.clone();
     let asked = look.asked();
     let Some(e) = app.studio.current() else { return };
-    let running = app.studio.segmenting(e.id, &asked);
+    let running = app.studio.requested(e.id, &asked);
     let Some(s) = e.segmentation_so_far(&asked) else {
         ui.horizontal(|ui| match running {
             true => {

@@ -116,7 +116,7 @@ fn state(app: &mut App, ui: &mut Ui) {
     if missing.is_empty() {
         return;
     }
-    let busy = missing.iter().any(|a| app.studio.translating(e.id, a) || app.studio.meeting(&a.model));
+    let busy = missing.iter().any(|a| app.studio.requested(e.id, a) || app.studio.meeting(&a.model));
     ui.horizontal(|ui| match busy {
         true => {
             ui.spinner();
@@ -274,7 +274,7 @@ impl App {
         let wanted = [self.translation_asked(), self.translation_beside()].into_iter().flatten();
         let wanted: Vec<_> = wanted.filter(|asked| self.able(asked)).map(|asked| (id, asked)).collect();
         for (_, asked) in wanted.iter().filter(|w| !self.asked_translations.contains(w)) {
-            self.studio.ask_translation(asked);
+            self.studio.request(asked);
         }
         if self.session.translate.view == TranslateView::Beside {
             self.studio.seek_partner();

@@ -1,0 +1,61 @@
+//! What a task is asked to make of a picture: when it is queued, and what it takes the place of.
+
+use std::sync::Arc;
+
+use super::studio::{Entry, PictureId, Studio};
+use super::workers::NetJob;
+use crate::imaging::Picture;
+
+/// The settings of a task's result.
+pub trait Request {
+    /// The job that makes the result.
+    fn job(&self, entry: PictureId, picture: Arc<Picture>) -> NetJob;
+
+    /// Whether the picture has the result.
+    fn is_made(&self, e: &Entry) -> bool;
+
+    /// Whether a job of the same picture makes the result.
+    fn is_served_by(&self, job: &NetJob) -> bool;
+
+    /// Whether a waiting job of the same picture is for settings that were changed into these.
+    fn replaces(&self, job: &NetJob) -> bool;
+}
+
+impl Studio {
+    /// Asks for a result of the shown picture, unless it is there or under way. What is looked at comes before what other
+    /// pictures wait for.
+    pub fn request(&mut self, request: &impl Request) {
+        if let Some((id, picture)) = self.current().map(|e| (e.id, e.picture.clone())) {
+            self.queue(id, picture, request, |j| j.entry() != Some(id));
+        }
+    }
+
+    /// Asks for a result of every picture of the strip. Returns how many jobs that makes.
+    pub fn request_all(&mut self, request: &impl Request) -> usize {
+        let all: Vec<_> = self.entries.iter().map(|e| (e.id, e.picture.clone())).collect();
+        let after = |j: &NetJob| matches!(j, NetJob::Gallery { .. });
+        all.into_iter().filter(|(id, p)| self.queue(*id, p.clone(), request, after)).count()
+    }
+
+    /// Whether a job that makes this result of a picture runs or waits.
+    pub fn requested(&self, id: PictureId, request: &impl Request) -> bool {
+        self.nets.jobs().any(|j| j.entry() == Some(id) && request.is_served_by(j))
+    }
+
+    /// `before` tells which waiting jobs it goes before. Those that load models stay first: they have to be loaded in any
+    /// case, and what they can do is wanted soon.
+    fn queue(
+        &mut self,
+        id: PictureId,
+        picture: Arc<Picture>,
+        request: &impl Request,
+        before: impl Fn(&NetJob) -> bool,
+    ) -> bool {
+        if self.requested(id, request) || self.entry(id).is_none_or(|e| request.is_made(e)) {
+            return false;
+        }
+        self.nets.drop_waiting(|j| j.entry() == Some(id) && request.replaces(j));
+        self.nets.push_before(request.job(id, picture), |j| !matches!(j, NetJob::Meet { .. }) && before(j));
+        true
+    }
+}
