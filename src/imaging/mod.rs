@@ -4,12 +4,15 @@
 //! the file's own ICC profile) and converts on request: [`Picture::to_srgba8`] for the screen,
 //! [`Picture::to_planar_rgb`] for networks. [`export_mixed`] is the way back, and leaves every
 //! pixel that did not change bit for bit as it was. Whatever a file holds, the answer is a picture
-//! or an [`ImagingError`]: never a panic, a hang or unbounded memory.
+//! or an [`ImagingError`]: never a panic, a hang or unbounded memory. Several pictures make an
+//! animation: [`encode_gif`] and [`encode_apng`]. Numbers that belong to a picture: [`encode_npy`].
 
+mod animate;
 mod colour;
 mod decode;
 mod encode;
 mod mix;
+mod npy;
 mod orient;
 mod picture;
 mod resize;
@@ -19,10 +22,12 @@ mod tiff_extra;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use animate::{encode_apng, encode_gif};
 pub use colour::Profile;
 pub use decode::{Limits, decode, decode_with, open};
 pub use encode::{Format, Loss, encode, encode_labels};
 pub use mix::{export_mixed, faded, picture_from_planar_rgb};
+pub use npy::encode_npy;
 pub use picture::{Picture, Samples};
 pub use save::save_bytes;
 

@@ -1,6 +1,7 @@
 //! What a picture goes through between two files: orientation, colour, alpha, depth, size, saving.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod animation;
 mod colour;
 mod formats;
 mod orientation;
