@@ -33,7 +33,7 @@ pub enum One {
     /// Add a checkpoint to the models: a copy of its weights is kept in the folder for data (LUCIDA_DATA names another one);
     /// prints the id
     Add {
-        /// A checkpoint of a network that segments or translates: safetensors, or PyTorch's .pth
+        /// A checkpoint of a network that segments, translates or describes: safetensors, or PyTorch's .pth
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// The architecture it must be of, as in `lucida forward --arch` [default: what its tensors' names say]
@@ -45,6 +45,12 @@ pub enum One {
         /// Of a generator of CycleGAN's or pix2pix's, the checkpoint of the way back
         #[arg(long, value_name = "FILE")]
         back: Option<PathBuf>,
+        /// Of a captioning decoder, the list of its words, a WORDMAP_....json [default: the one beside it]
+        #[arg(long, value_name = "WORDMAP.json", conflicts_with = "back")]
+        words: Option<PathBuf>,
+        /// Of a captioning decoder that comes without its encoder, torchvision's resnet101
+        #[arg(long, value_name = "FILE", conflicts_with = "back")]
+        encoder: Option<PathBuf>,
     },
     /// Remove a model that was added
     Remove {
@@ -70,9 +76,10 @@ struct Line<'a> {
 pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
     match &arguments.command {
         Some(One::Show { id }) => show(id),
-        Some(One::Add { file, arch, id, back }) => {
-            let (id, architecture, back) = (id.as_deref(), arch.as_deref(), back.as_deref());
-            add(&Import { path: file, back, id, architecture }, session)
+        Some(One::Add { file, arch, id, back, words, encoder }) => {
+            let [back, words, encoder] = [back, words, encoder].map(|path| path.as_deref());
+            let (id, architecture) = (id.as_deref(), arch.as_deref());
+            add(&Import { path: file, back, words, encoder, id, architecture }, session)
         }
         Some(One::Remove { id }) => Ok(session.saving(|| zoo::remove(id))??),
         None => list(arguments.json),
@@ -99,7 +106,10 @@ fn add(import: &Import<'_>, session: &Session) -> Result<(), Failure> {
         | ZooError::UnknownArchitecture { .. }
         | ZooError::Read { .. }
         | ZooError::Damaged { .. }
-        | ZooError::WayBack { .. }
+        | ZooError::Other { .. }
+        | ZooError::NoEncoder { .. }
+        | ZooError::NoWordMap { .. }
+        | ZooError::WordMap { .. }
         | ZooError::Write { .. }
         | ZooError::NoFolder => Failure::from(error),
         error => Failure::with(import.path.display(), error),

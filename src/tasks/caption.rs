@@ -4,7 +4,7 @@ pub mod beam;
 mod tree;
 
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::TaskError;
 use crate::imaging::Picture;
 use crate::models::{Context, Decoder, Encoder, GRID, State};
-use crate::nn::{Error, Pool, Precision, Watch};
-use crate::zoo::{self, WordMap, ZooError};
+use crate::nn::{Pool, Precision, Watch};
+use crate::zoo::{self, Card, WordMap, ZooError};
 
 pub use beam::{NEXT_WORDS, Search};
 pub use tree::{Branch, Fate, Node, Tree};
@@ -74,7 +74,7 @@ pub struct Seen {
 /// What was said about a picture.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The file's name of the model.
+    /// The model's id, or its file's name.
     pub model: String,
     /// Width and height of the picture, pixels.
     pub size: [u32; 2],
@@ -126,8 +126,15 @@ impl Sentence {
         self.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
     }
 
-    /// The attention summed over all words and the end: 1 wherever the network looked as often as the doubly stochastic
-    /// term of the paper (Xu et al. 2015, section 4.2.1) wants it to.
+    /// The maps of all words, one after another, as `[words, rows, columns]` of `grid` (rows and columns); `None` of a
+    /// network without attention.
+    pub fn attention_maps(&self, grid: [usize; 2]) -> Option<([usize; 3], Vec<f32>)> {
+        let maps: Vec<&[f32]> = self.words.iter().map(|word| word.attention.as_deref()).collect::<Option<_>>()?;
+        Some(([maps.len(), grid[0], grid[1]], maps.concat()))
+    }
+
+    /// The attention summed over all words and the end. The doubly stochastic term of the paper (Xu et al. 2015, section
+    /// 4.2.1) wants 1 everywhere, which so few words cannot give to so many places: it asks for an even look.
     pub fn attention_sum(&self) -> Option<Vec<f32>> {
         let mut maps = self.words.iter().chain(&self.end).filter_map(|word| word.attention.as_deref());
         let mut sum = maps.next()?.to_vec();
@@ -186,6 +193,21 @@ impl Summary {
     }
 }
 
+/// The models that ship with the program, in the order they are shown; the first is what a person begins with.
+pub fn models() -> Vec<&'static Card> {
+    zoo::models_for(zoo::Task::Caption).collect()
+}
+
+/// The files of a checkpoint beside its decoder, where they are not found by themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Beside {
+    /// The words, a `WORDMAP_*.json`.
+    pub words: Option<PathBuf>,
+    /// The encoder's weights: torchvision's ResNet.
+    pub encoder: Option<PathBuf>,
+}
+
 /// An encoder, a decoder and its words, loaded. Shared between threads freely; each run has its own memory.
 #[derive(Debug)]
 pub struct CaptionModel {
@@ -197,35 +219,68 @@ pub struct CaptionModel {
 }
 
 impl CaptionModel {
-    /// Loads a checkpoint of "a PyTorch Tutorial to Image Captioning", or one without attention as
-    /// [`ShowAndTell`](crate::models::ShowAndTell) names it: the decoder, with its encoder or with `encoder` for a file of
-    /// its own (torchvision's ResNet). The words are in the JSON file `word_map`, or in the one [`WordMap::beside`] finds.
+    /// Loads the model of this id, or the checkpoint at this path.
+    ///
+    /// # Errors
+    /// As [`CaptionModel::load`] and [`CaptionModel::from_file`].
+    pub fn named(model: &str, beside: &Beside) -> Result<CaptionModel, TaskError> {
+        let known = models().iter().any(|card| card.id == model) || zoo::imported_model(model).is_some();
+        if known { CaptionModel::load(model) } else { CaptionModel::from_file(Path::new(model), beside) }
+    }
+
+    /// Loads a model that ships with the program, or was added to it, by its id.
+    ///
+    /// # Errors
+    /// [`TaskError::Zoo`] for an unknown id, or weights that are missing or damaged.
+    pub fn load(id: &str) -> Result<CaptionModel, TaskError> {
+        if let Some((card, weights)) = zoo::imported_model(id) {
+            return Ok(CaptionModel { id: card.id, ..CaptionModel::from_file(&weights, &Beside::default())? });
+        }
+        let all = models();
+        let card = all.iter().find(|card| card.id == id).ok_or_else(|| ZooError::UnknownModel {
+            id: id.to_owned(),
+            known: all.iter().map(|card| card.id.as_str()).collect::<Vec<_>>().join(", "),
+        })?;
+        let name = || id.to_owned();
+        let words = WordMap::within(&*zoo::weights(id)?, id)?.ok_or_else(|| ZooError::NoWordMap { name: name() })?;
+        let mut network = zoo::captioner(zoo::tensors(id)?)?;
+        if let Some(other) = &card.encoder {
+            network.encoder = zoo::captioner(zoo::tensors(other)?)?.encoder;
+        }
+        CaptionModel::new(name(), network, words)
+    }
+
+    /// Loads a checkpoint of "a PyTorch Tutorial to Image Captioning", one without attention as
+    /// [`ShowAndTell`](crate::models::ShowAndTell) names it, or one of Lucida's own: the decoder, with its encoder or with one
+    /// in a file of its own (torchvision's ResNet), which `beside` names or [`zoo::encoder_beside`] finds. The words are in
+    /// the file that `beside` names, or in the weights' own, or in the one [`WordMap::beside`] finds.
     ///
     /// # Errors
     /// [`TaskError::Zoo`] for files that cannot be read or are of something else, and for an encoder or words that are
     /// missing; [`TaskError::Network`] for an encoder or words that do not fit the decoder.
-    pub fn from_file(path: &Path, word_map: Option<&Path>, encoder: Option<&Path>) -> Result<CaptionModel, TaskError> {
+    pub fn from_file(path: &Path, beside: &Beside) -> Result<CaptionModel, TaskError> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let zoo::Captioner { architecture, decoder, encoder: own } = zoo::captioner(zoo::read_tensors(path)?)?;
-        let encoder = match (encoder, own) {
-            (Some(file), _) => zoo::image_encoder(zoo::read_tensors(file)?)?,
-            (None, Some(own)) => own,
-            (None, None) => return Err(ZooError::NoEncoder { name }.into()),
+        let mut network = zoo::captioner(zoo::read_tensors(path)?)?;
+        let found = if network.encoder.is_none() { zoo::encoder_beside(path) } else { None };
+        if let Some(file) = beside.encoder.as_ref().or(found.as_ref()) {
+            let encoder = zoo::read_tensors(file).and_then(zoo::image_encoder);
+            network.encoder = Some(encoder.map_err(|error| error.of_other(file))?);
+        }
+        let words = match &beside.words {
+            Some(file) => WordMap::open(file)?,
+            None => WordMap::of(path)?.ok_or_else(|| ZooError::NoWordMap { name: name.clone() })?,
         };
-        let beside = || WordMap::beside(path).ok_or_else(|| ZooError::NoWordMap { name: name.clone() });
-        let words = WordMap::open(&word_map.map_or_else(beside, |file| Ok(file.to_owned()))?)?;
-        if words.len() != decoder.vocabulary() {
-            let known = decoder.vocabulary();
-            return Err(Error::Shape(format!("{} words are listed, the decoder has {known}", words.len())).into());
-        }
-        if encoder.channels() != decoder.encoder_dim() {
-            let (gives, wants) = (encoder.channels(), decoder.encoder_dim());
-            return Err(Error::Shape(format!("the encoder gives {gives} channels, the decoder wants {wants}")).into());
-        }
-        Ok(CaptionModel { id: name, architecture, encoder, decoder, words: Arc::new(words) })
+        CaptionModel::new(name, network, words)
     }
 
-    /// Its file's name.
+    fn new(id: String, network: zoo::Captioner, words: WordMap) -> Result<CaptionModel, TaskError> {
+        network.check(&words)?;
+        let zoo::Captioner { architecture, decoder, encoder } = network;
+        let encoder = encoder.ok_or_else(|| ZooError::NoEncoder { name: id.clone() })?;
+        Ok(CaptionModel { id, architecture, encoder, decoder, words: Arc::new(words) })
+    }
+
+    /// Its id, or its file's name.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -233,6 +288,11 @@ impl CaptionModel {
     /// As [`zoo::recognise`] names it.
     pub fn architecture(&self) -> &'static str {
         self.architecture
+    }
+
+    /// Whether it looks at the picture anew for each word.
+    pub fn attends(&self) -> bool {
+        self.architecture != zoo::SHOW_AND_TELL
     }
 
     /// The words it knows.
@@ -264,12 +324,30 @@ impl CaptionModel {
     /// # Errors
     /// As [`CaptionModel::run`].
     pub fn caption(&self, seen: &Seen, params: &Params, watch: &Watch<'_>) -> Result<Outcome, TaskError> {
+        self.caption_telling(seen, params, watch, &mut |_| {})
+    }
+
+    /// The same; after every word `told` hears how the likeliest unfinished sentence goes so far.
+    ///
+    /// # Errors
+    /// As [`CaptionModel::run`].
+    pub fn caption_telling(
+        &self,
+        seen: &Seen,
+        params: &Params,
+        watch: &Watch<'_>,
+        told: &mut dyn FnMut(&[&str]),
+    ) -> Result<Outcome, TaskError> {
         let began = Instant::now();
-        let number = |word: &String| self.words.id(word).ok_or_else(|| TaskError::UnknownWord { word: word.clone() });
-        let prefix = params.prefix.iter().map(number).collect::<Result<Vec<_>, _>>()?;
-        let search = params.search();
+        let (search, prefix) = self.asked(params)?;
         let marks = beam::Marks { start: self.words.start(), end: self.words.end() };
-        let found = search.run(&*self.decoder, &seen.context, seen.state.clone(), marks, &prefix, watch)?;
+        let mut told = |tree: &Tree, node: usize| {
+            let said =
+                tree.branch(node, 0.0).nodes.into_iter().filter_map(|node| self.words.word(tree.nodes[node].word));
+            told(&said.collect::<Vec<_>>());
+        };
+        let found =
+            search.run(&*self.decoder, (&seen.context, seen.state.clone()), marks, &prefix, watch, &mut told)?;
         let sentences = found.sentences.iter().map(|branch| self.sentence(branch, &found.tree)).collect();
         Ok(Outcome {
             model: self.id.clone(),
@@ -283,13 +361,29 @@ impl CaptionModel {
         })
     }
 
+    /// Whether this model can do what is asked for, before any work.
+    ///
+    /// # Errors
+    /// [`TaskError::UnknownWord`] for a first word that is none of the model's, [`TaskError::LongPrefix`] for too many.
+    pub fn check(&self, params: &Params) -> Result<(), TaskError> {
+        self.asked(params).map(|_| ())
+    }
+
+    /// The search and its first words.
+    fn asked(&self, params: &Params) -> Result<(Search, Vec<u32>), TaskError> {
+        let search = params.search();
+        search.check_prefix(params.prefix.len())?;
+        let number = |word: &String| self.words.id(word).ok_or_else(|| TaskError::UnknownWord { word: word.clone() });
+        Ok((search, params.prefix.iter().map(number).collect::<Result<_, _>>()?))
+    }
+
     /// Looks at `picture` and says what it saw.
     ///
     /// # Errors
-    /// [`TaskError::Cancelled`] within a layer or a word of being cancelled, [`TaskError::UnknownWord`] for a first word
-    /// that is none of the model's, [`TaskError::NotFinite`] for probabilities that are no numbers,
-    /// [`TaskError::Network`] for what fails below.
+    /// Those of [`CaptionModel::check`], [`TaskError::Cancelled`] within a layer or a word of being cancelled,
+    /// [`TaskError::NotFinite`] for probabilities that are no numbers, [`TaskError::Network`] for what fails below.
     pub fn run(&self, picture: &Picture, params: &Params, watch: &Watch<'_>) -> Result<Outcome, TaskError> {
+        self.check(params)?;
         let seen = self.see(picture, params.precision, &watch.part(0.0, LOOKING))?;
         self.caption(&seen, params, &watch.part(LOOKING, 1.0))
     }

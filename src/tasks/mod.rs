@@ -16,6 +16,15 @@ use crate::imaging::ImagingError;
 use crate::nn;
 use crate::zoo::ZooError;
 
+/// A share or a probability (0 to 1) in percent, as short as tells it.
+pub fn percent(share: f64) -> String {
+    match share * 100.0 {
+        p if p >= 9.95 => format!("{p:.0} %"),
+        p if p >= 0.05 => format!("{p:.1} %"),
+        _ => "< 0.1 %".to_owned(),
+    }
+}
+
 /// Why a task did not end in an outcome. Each reads as one sentence.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,6 +72,14 @@ pub enum TaskError {
     UnknownWord {
         /// As asked for.
         word: String,
+    },
+    /// So many first words that no room is left for the model's own.
+    #[error("a sentence has room for {most} words to begin with, not {words}")]
+    LongPrefix {
+        /// How many were given.
+        words: usize,
+        /// How many may be.
+        most: usize,
     },
     /// The network produced something that is no number.
     #[error("the network's result is not a picture; its weights are probably damaged")]

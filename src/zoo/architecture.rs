@@ -243,9 +243,12 @@ pub fn task_of(tensors: &HashMap<String, Tensor>) -> Result<Task, ZooError> {
     match purpose {
         Purpose::Segments(_) => Ok(Task::Segment),
         Purpose::Translates(_) => Ok(Task::Translate),
+        Purpose::Describes => Ok(Task::Caption),
         _ => Err(ZooError::NoTask {
             architecture: name,
-            known: known(|purpose| matches!(purpose, Purpose::Segments(_) | Purpose::Translates(_))),
+            known: known(|purpose| {
+                matches!(purpose, Purpose::Segments(_) | Purpose::Translates(_) | Purpose::Describes)
+            }),
         }),
     }
 }

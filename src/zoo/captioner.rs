@@ -1,13 +1,17 @@
 //! Networks that describe pictures, out of the checkpoints they come in.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
 use super::architecture::recognise;
-use super::{SHOW_AND_TELL, SHOW_ATTEND_TELL, ZooError};
-use crate::models::{Decoder, Encoder, ResNet, ShowAndTell, ShowAttendTell, resnet, show_and_tell, show_attend_tell};
+use super::{SHOW_AND_TELL, SHOW_ATTEND_TELL, WordMap, ZooError, is_checkpoint};
+use crate::models::{
+    Decoder, Encoder, GridEfficientNetLite, ResNet, ShowAndTell, ShowAttendTell, efficientnet_lite, resnet,
+    show_and_tell, show_attend_tell,
+};
 use crate::nn;
 
 type Tensors = HashMap<String, Tensor>;
@@ -21,6 +25,27 @@ pub struct Captioner {
     pub decoder: Box<dyn Decoder>,
     /// What looks at the picture, where the checkpoint has it too.
     pub encoder: Option<Box<dyn Encoder>>,
+}
+
+impl Captioner {
+    /// Whether its parts and `words` fit together.
+    ///
+    /// # Errors
+    /// [`nn::Error::Shape`] for words that are not as many as the decoder has, and for an encoder whose annotation vectors
+    /// are not as long as the decoder's.
+    pub fn check(&self, words: &WordMap) -> nn::Result<()> {
+        let (listed, known) = (words.len(), self.decoder.vocabulary());
+        if listed != known {
+            return Err(nn::Error::Shape(format!("{listed} words are listed, the decoder has {known}")));
+        }
+        let wants = self.decoder.encoder_dim();
+        match self.encoder.as_ref().map(|encoder| encoder.channels()) {
+            Some(gives) if gives != wants => {
+                Err(nn::Error::Shape(format!("the encoder gives {gives} channels, the decoder wants {wants}")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The network of a captioning checkpoint: the tutorial's decoder as a state dict of its own, or its `BEST_checkpoint`,
@@ -48,8 +73,9 @@ pub fn captioner(tensors: Tensors) -> Result<Captioner, ZooError> {
     Ok(Captioner { architecture, decoder: decoder.map_err(incomplete)?, encoder })
 }
 
-/// The encoder that a checkpoint holds: torchvision's ResNet, or the same as the tutorial's `Encoder` has it, its layers
-/// numbered in a `Sequential` (`encoder.resnet.0.weight`, `encoder.resnet.4.0.conv1.weight`).
+/// The encoder that a checkpoint holds: [`GridEfficientNetLite`]; torchvision's ResNet, or the same as the tutorial's
+/// `Encoder` has it, its layers numbered in a `Sequential` (`encoder.resnet.0.weight`,
+/// `encoder.resnet.4.0.conv1.weight`).
 ///
 /// # Errors
 /// [`ZooError::Incomplete`] naming the first tensor that is missing or misshapen.
@@ -64,6 +90,12 @@ pub fn image_encoder(tensors: Tensors) -> Result<Box<dyn Encoder>, ZooError> {
         layer.unwrap_or_else(|| bare.to_owned())
     };
     let tensors: Tensors = tensors.into_iter().map(|(name, t)| (named(name), t)).collect();
+    if GridEfficientNetLite::is_of(&tensors) {
+        let build = efficientnet_lite::Config::from_tensors(&tensors, "")
+            .and_then(|config| GridEfficientNetLite::new(config, builder(tensors, "")));
+        let incomplete = |source| ZooError::Incomplete { architecture: "efficientnet-lite0", source };
+        return Ok(Box::new(build.map_err(incomplete)?));
+    }
     let build = || {
         // Features are wanted, whether or not a classifier was saved beside them.
         let config = resnet::Config { classes: None, ..resnet::Config::from_tensors(&tensors, "")? };
@@ -73,6 +105,21 @@ pub fn image_encoder(tensors: Tensors) -> Result<Box<dyn Encoder>, ZooError> {
         Ok(encoder) => Ok(Box::new(encoder)),
         Err(source) => Err(ZooError::Incomplete { architecture: "resnet101", source }),
     }
+}
+
+/// The file beside a checkpoint without an encoder that has the encoder's weights: the one called so, or else after
+/// torchvision's ResNet.
+pub fn encoder_beside(checkpoint: &Path) -> Option<PathBuf> {
+    let folder = checkpoint.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut files: Vec<_> = folder.read_dir().ok()?.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.file_name() != checkpoint.file_name() && is_checkpoint(file));
+    files.sort();
+    let called = |what: &str| {
+        let name =
+            |file: &&PathBuf| file.file_name().unwrap_or_default().to_string_lossy().to_lowercase().contains(what);
+        files.iter().find(name).cloned()
+    };
+    called("encoder").or_else(|| called("resnet"))
 }
 
 fn builder(tensors: Tensors, prefix: &str) -> VarBuilder<'static> {

@@ -45,6 +45,9 @@ pub struct Card {
     /// For [`Task::Translate`] what its two kinds of pictures are called: A, then B.
     #[serde(default)]
     pub domains: Vec<String>,
+    /// For [`Task::Caption`] the id of the model whose encoder it looks through, where it has none of its own.
+    #[serde(default)]
+    pub encoder: Option<String>,
 }
 
 /// The tasks that models are made for.
@@ -58,6 +61,8 @@ pub enum Task {
     Segment,
     /// Image-to-image translation.
     Translate,
+    /// Captions.
+    Caption,
 }
 
 /// How a model was trained.

@@ -12,12 +12,15 @@ use serde::Serialize;
 
 use super::two_way::{GENERATORS, JUDGES};
 use super::{
-    Card, Task, TwoWay, ZooError, check_generator, check_judge, goes_back, judge, models, read_tensors, recognise,
-    segmenter, task_of, translator,
+    Card, Task, TwoWay, WordMap, ZooError, captioner, check_generator, check_judge, encoder_beside, goes_back,
+    image_encoder, judge, models, read_tensors, recognise, segmenter, task_of, translator,
 };
 
 const CARD: &str = "card.toml";
 const WEIGHTS: &str = "model.safetensors";
+
+/// What the names of a captioning checkpoint's encoder begin with.
+const ENCODER: &str = "encoder.";
 
 /// What a folder's name begins with while it is being written or removed.
 const UNFINISHED: &str = ".lucida-";
@@ -76,6 +79,10 @@ pub struct Import<'a> {
     pub path: &'a Path,
     /// Of a generator, the checkpoint of the way back.
     pub back: Option<&'a Path>,
+    /// Of a captioning decoder, the list of its words; else it is looked for as by [`WordMap::of`].
+    pub words: Option<&'a Path>,
+    /// Of a captioning decoder, the weights of its encoder; else they have to be in the checkpoint.
+    pub encoder: Option<&'a Path>,
     /// What it is to be called by; else its file's name decides.
     pub id: Option<&'a str>,
     /// What the weights must be of.
@@ -94,13 +101,14 @@ pub struct Prepared {
 /// Reads and tries what is to be added; nothing is written yet.
 ///
 /// # Errors
-/// Those of [`read_tensors`] and of [`segmenter`], [`translator`] or [`judge`]; [`ZooError::Damaged`] for one whose tensors are
-/// far larger than its file; [`ZooError::NoTask`] for a network that no task runs a checkpoint of;
+/// Those of [`read_tensors`] and of [`segmenter`], [`translator`], [`judge`] or [`captioner()`]; [`ZooError::Damaged`] for one
+/// whose tensors are far larger than its file; [`ZooError::NoTask`] for a network that no task runs a checkpoint of;
 /// [`ZooError::OtherArchitecture`]; [`ZooError::BadId`] and [`ZooError::IdTaken`]; with a way back
-/// [`ZooError::NoTranslator`] and [`ZooError::BothWays`] for anything but a generator of one way, of the other file as
-/// [`ZooError::WayBack`].
+/// [`ZooError::NoTranslator`] and [`ZooError::BothWays`] for anything but a generator of one way; for a captioning decoder
+/// [`ZooError::NoEncoder`], [`ZooError::NoWordMap`] and those of [`WordMap::of`]; what is wrong with a second checkpoint as
+/// [`ZooError::Other`].
 pub fn prepare(import: &Import<'_>) -> Result<Prepared, ZooError> {
-    let Import { path, back, id, architecture } = *import;
+    let Import { path, back, words, encoder, id, architecture } = *import;
     let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let file: String = file.chars().filter(|c| !c.is_control()).collect();
     let id = id.map_or_else(|| id_of(path), str::to_owned);
@@ -121,6 +129,16 @@ pub fn prepare(import: &Import<'_>) -> Result<Prepared, ZooError> {
         // The file's name is lost, and what names no networks goes from A to B.
         tensors = named(tensors, GENERATORS[1]).collect();
     }
+    let is_captioner = words.is_some() || encoder.is_some() || task_of(&tensors)? == Task::Caption;
+    let words = if is_captioner {
+        let is_alone =
+            matches!(task_of(&tensors), Ok(Task::Caption)) && !tensors.keys().any(|n| n.starts_with(ENCODER));
+        let found = if is_alone { encoder_beside(path) } else { None };
+        tensors = with_encoder(tensors, encoder.or(found.as_deref()))?;
+        Some(words_of(path, words, &tensors)?)
+    } else {
+        None
+    };
     let (architecture, task) = usable(&tensors)?;
     let new = NewCard {
         id: &id,
@@ -133,7 +151,8 @@ pub fn prepare(import: &Import<'_>) -> Result<Prepared, ZooError> {
     };
     let unwritten = |error| ZooError::Write { path: folder.join(&id), source: std::io::Error::other(error) };
     let card = toml::to_string(&new).map_err(|e| unwritten(e.to_string()))?;
-    let weights = safetensors::serialize(&tensors, None).map_err(|e| unwritten(e.to_string()))?;
+    let weights =
+        safetensors::serialize(&tensors, words.map(|words| words.metadata())).map_err(|e| unwritten(e.to_string()))?;
     Ok(Prepared { id, folder, card, weights })
 }
 
@@ -207,12 +226,41 @@ fn with_way_back(
 ) -> Result<HashMap<String, Tensor>, ZooError> {
     let there = OneWay::of(tensors, path)?;
     let other = read_bounded(back).and_then(|tensors| OneWay::of(tensors, back));
-    let other = other.map_err(|error| match error {
-        ZooError::Read { .. } | ZooError::Damaged { .. } => error, // they name it
-        error => ZooError::WayBack { path: back.to_owned(), source: Box::new(error) },
-    })?;
+    let other = other.map_err(|error| error.of_other(back))?;
     let at = there.at;
     Ok(there.named(at).chain(other.named(1 - at)).collect())
+}
+
+/// A captioning checkpoint with the encoder in the file `encoder`, if there is one, in place of its own.
+fn with_encoder(tensors: HashMap<String, Tensor>, encoder: Option<&Path>) -> Result<HashMap<String, Tensor>, ZooError> {
+    let Some(path) = encoder else { return Ok(tensors) };
+    let other = |error: ZooError| error.of_other(path);
+    let mut all = read_bounded(path).map_err(other)?;
+    image_encoder(all.clone()).map_err(other)?;
+    if all.keys().any(|name| name.starts_with(ENCODER)) {
+        all.retain(|name, _| name.starts_with(ENCODER)); // beside its own decoder
+    } else {
+        all.retain(|name, _| !name.starts_with("fc.")); // ImageNet's classifier
+    }
+    let bare = |name: String| name.strip_prefix(ENCODER).map(str::to_owned).unwrap_or(name);
+    let decoder = tensors.into_iter().filter(|(name, _)| !name.starts_with(ENCODER));
+    Ok(decoder.chain(all.into_iter().map(|(name, tensor)| (format!("{ENCODER}{}", bare(name)), tensor))).collect())
+}
+
+/// The words of the captioning checkpoint at `path`, in the file `words` or where it has them itself. All that the task
+/// would build is built, so that what is kept can be used.
+fn words_of(path: &Path, words: Option<&Path>, tensors: &HashMap<String, Tensor>) -> Result<WordMap, ZooError> {
+    let name = || path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let network = captioner(tensors.clone())?;
+    if network.encoder.is_none() {
+        return Err(ZooError::NoEncoder { name: name() });
+    }
+    let words = match words {
+        Some(file) => WordMap::open(file)?,
+        None => WordMap::of(path)?.ok_or_else(|| ZooError::NoWordMap { name: name() })?,
+    };
+    network.check(&words).map_err(|source| ZooError::Incomplete { architecture: network.architecture, source })?;
+    Ok(words)
 }
 
 fn named(tensors: HashMap<String, Tensor>, network: &str) -> impl Iterator<Item = (String, Tensor)> {
@@ -283,8 +331,10 @@ fn folder() -> Result<PathBuf, ZooError> {
 /// can be used.
 fn usable(tensors: &HashMap<String, Tensor>) -> Result<(&'static str, Task), ZooError> {
     let task = task_of(tensors)?;
-    if task == Task::Segment {
-        return Ok((segmenter(tensors.clone())?.0, task));
+    match task {
+        Task::Segment => return Ok((segmenter(tensors.clone())?.0, task)),
+        Task::Caption => return Ok((recognise(tensors)?, task)), // built where its words were looked for
+        _ => {}
     }
     let mut architecture = recognise(tensors)?;
     let TwoWay { generators, judges, .. } = TwoWay::of(tensors.clone());

@@ -15,11 +15,11 @@ mod word_map;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 pub use architecture::{judge, recognise, segmenter, task_of, translator};
-pub use captioner::{Captioner, captioner, image_encoder};
+pub use captioner::{Captioner, captioner, encoder_beside, image_encoder};
 pub use card::{Card, LossRow, StyleCard, Task, Training};
 pub use checkpoint::read_tensors;
 pub use imported::{Import, Prepared, imported, imported_card_text, imported_model, prepare, remove};
@@ -34,6 +34,15 @@ use crate::nn;
 pub const SHOW_ATTEND_TELL: &str = "show-attend-tell";
 /// How [`recognise`] calls the same without attention.
 pub const SHOW_AND_TELL: &str = "show-and-tell";
+
+/// How the names of checkpoints end.
+pub const CHECKPOINT_EXTENSIONS: [&str; 6] = ["safetensors", "pth", "pt", "tar", "bin", "ckpt"];
+
+/// Whether a path is called like a checkpoint, and no folder.
+pub fn is_checkpoint(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|e| CHECKPOINT_EXTENSIONS.contains(&e.as_str())) && !path.is_dir()
+}
 
 /// What can go wrong with weights.
 #[derive(Debug, thiserror::Error)]
@@ -129,9 +138,9 @@ pub enum ZooError {
         /// As asked for, or made of a file's name.
         id: String,
     },
-    /// The checkpoint of the way back cannot be that.
+    /// A checkpoint that was to join another, as its way back or its encoder, cannot be that.
     #[error("{}: {source}", path.display())]
-    WayBack {
+    Other {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -183,7 +192,7 @@ pub enum ZooError {
     },
     /// A decoder without the encoder whose features it was trained on.
     #[error(
-        "{name} holds a decoder alone: give the weights of its encoder too, torchvision's resnet101 for a checkpoint of \"a PyTorch Tutorial to Image Captioning\""
+        "{name} holds a decoder alone: give the weights of its encoder too, or put them into the same folder; for a checkpoint of \"a PyTorch Tutorial to Image Captioning\" they are torchvision's resnet101"
     )]
     NoEncoder {
         /// The checkpoint.
@@ -243,8 +252,20 @@ const SHIPPED: &[Shipped] = shipped![
     "fcn-8s-camvid",
     "cyclegan-anime",
     "pix2pix-maps",
-    "cyclegan-maps"
+    "cyclegan-maps",
+    "show-attend-tell-flickr8k",
+    "show-tell-flickr8k"
 ];
+
+impl ZooError {
+    /// The same of another file than the one in question, whose name it tells.
+    pub(crate) fn of_other(self, path: &Path) -> ZooError {
+        match self {
+            ZooError::Read { .. } | ZooError::Damaged { .. } => self, // they name it
+            error => ZooError::Other { path: path.to_owned(), source: Box::new(error) },
+        }
+    }
+}
 
 /// The cards of all models at hand, in the order they are shown.
 pub fn models() -> &'static [Card] {

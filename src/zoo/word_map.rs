@@ -1,10 +1,14 @@
 //! The words of a captioning network and their numbers: the `WORDMAP_*.json` that "a PyTorch Tutorial to Image Captioning"
-//! writes beside its data, `{"a": 1, "dog": 2, ..., "<unk>": 57, "<start>": 58, "<end>": 59, "<pad>": 0}`.
+//! writes beside its data, `{"a": 1, "dog": 2, ..., "<unk>": 57, "<start>": 58, "<end>": 59, "<pad>": 0}`, or what
+//! Lucida's own weights carry with them: the words in the order of their numbers, one a line, as `words` in the
+//! `__metadata__` of safetensors.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
 
 use super::ZooError;
 use super::pickle::Reason;
@@ -12,10 +16,16 @@ use super::pickle::Reason;
 /// Larger files are no lists of words.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// Longer words, in bytes, are none.
+const LONGEST: usize = 200;
+
 /// The mark that a sentence begins with.
 const START: &str = "<start>";
 /// The mark that ends it.
 const END: &str = "<end>";
+
+/// Under which name safetensors carry them.
+const METADATA: &str = "words";
 
 /// Words and their numbers, which go from 0 without a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +59,19 @@ impl WordMap {
     fn from_json(json: &[u8]) -> Reason<WordMap> {
         let ids: HashMap<String, u32> = serde_json::from_slice(json)
             .map_err(|e| format!("it is no JSON object of words and their numbers: {e}"))?;
+        WordMap::numbered(ids)
+    }
+
+    fn numbered(ids: HashMap<String, u32>) -> Reason<WordMap> {
         let mut words = vec![None; ids.len()];
         for (word, id) in &ids {
+            if word.len() > LONGEST {
+                let (word, bytes) = (shortened(word), word.len());
+                return Err(format!("its word {word} has {bytes} bytes, which is more than {LONGEST}"));
+            }
+            if word.contains(char::is_control) {
+                return Err(format!("there are control characters in its word {}", shortened(word)));
+            }
             match words.get_mut(*id as usize) {
                 Some(place @ None) => *place = Some(word.clone()),
                 Some(Some(other)) => return Err(format!("its words {other:?} and {word:?} have the same number")),
@@ -60,6 +81,46 @@ impl WordMap {
         let mark = |mark: &str| ids.get(mark).copied().ok_or_else(|| format!("it has no word {mark:?}"));
         let (start, end) = (mark(START)?, mark(END)?);
         Ok(WordMap { words: words.into_iter().flatten().collect(), ids, start, end })
+    }
+
+    /// The words that weights in the format safetensors carry with them; `None` where they carry none.
+    ///
+    /// # Errors
+    /// [`ZooError::Damaged`] for words that cannot be used, of the file or model `name`.
+    pub fn within(weights: impl Read, name: &str) -> Result<Option<WordMap>, ZooError> {
+        #[derive(Deserialize)]
+        struct Header {
+            __metadata__: HashMap<String, String>,
+        }
+        let Some(json) = header(weights) else { return Ok(None) };
+        let Ok(Header { __metadata__: metadata }) = serde_json::from_slice(&json) else { return Ok(None) };
+        let Some(words) = metadata.get(METADATA) else { return Ok(None) };
+        let damaged = |reason| ZooError::Damaged { name: name.to_owned(), reason };
+        let mut ids = HashMap::new();
+        for (id, word) in (0..).zip(words.lines()) {
+            if ids.insert(word.to_owned(), id).is_some() {
+                return Err(damaged(format!("it lists the word {} twice", shortened(word))));
+            }
+        }
+        WordMap::numbered(ids).map(Some).map_err(damaged)
+    }
+
+    /// The words of the checkpoint at `path`: those that it carries with it, or else those of the file that
+    /// [`WordMap::beside`] finds; `None` where there is neither.
+    ///
+    /// # Errors
+    /// [`ZooError::Read`], and those of [`WordMap::within`] and [`WordMap::open`].
+    pub fn of(path: &Path) -> Result<Option<WordMap>, ZooError> {
+        let unread = |source| ZooError::Read { path: path.to_owned(), source };
+        if let Some(words) = WordMap::within(File::open(path).map_err(unread)?, &path.display().to_string())? {
+            return Ok(Some(words));
+        }
+        WordMap::beside(path).map(|file| WordMap::open(&file)).transpose()
+    }
+
+    /// What safetensors have to carry with them for [`WordMap::within`] to find these words.
+    pub fn metadata(&self) -> HashMap<String, String> {
+        HashMap::from([(METADATA.to_owned(), self.words.join("\n"))])
     }
 
     /// The word map that lies beside `checkpoint`, as the tutorial names it: the one called after the checkpoint, or the
@@ -109,4 +170,20 @@ impl WordMap {
     pub fn end(&self) -> u32 {
         self.end
     }
+}
+
+/// How a message shows a word, which may be anything.
+fn shortened(word: &str) -> String {
+    let (short, more) = word.char_indices().nth(24).map_or((word, ""), |(at, _)| (&word[..at], "..."));
+    format!("{short:?}{more}")
+}
+
+/// The list of tensors that safetensors begin with, JSON; `None` of what is something else.
+fn header(mut weights: impl Read) -> Option<Vec<u8>> {
+    let mut length = [0; 8];
+    weights.read_exact(&mut length).ok()?;
+    let length = Some(u64::from_le_bytes(length)).filter(|length| *length <= MAX_BYTES)?;
+    let mut json = Vec::new();
+    weights.take(length).read_to_end(&mut json).ok()?;
+    json.starts_with(b"{").then_some(json)
 }

@@ -4,13 +4,18 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
 use lucida::imaging::Picture;
-use lucida::models::{Decoder, ResNet, ShowAndTell, ShowAttendTell, random, resnet, show_and_tell, show_attend_tell};
-use lucida::nn::{Precision, Watch};
+use lucida::models::{
+    Decoder, EfficientNetLite, Encoder, GridEfficientNetLite, ResNet, ShowAndTell, ShowAttendTell, efficientnet_lite,
+    random, resnet, show_and_tell, show_attend_tell,
+};
+use lucida::nn::{Pass, Pool, Precision, Watch};
 use lucida::tasks::caption::beam::{Marks, Search};
-use lucida::tasks::caption::{CaptionModel, Params, Summary};
+use lucida::tasks::caption::{self, Beside, CaptionModel, Params, Summary};
 use lucida::tasks::forward;
+use lucida::zoo;
 
 use crate::common::{noise, relative};
 
@@ -50,7 +55,7 @@ fn write(folder: &Path, decoder: HashMap<String, Tensor>) -> std::path::PathBuf 
 #[test]
 fn pictures_of_any_shape_are_described() {
     let dir = tempfile::tempdir().unwrap();
-    let model = CaptionModel::from_file(&write(dir.path(), with_attention(64)), None, None).unwrap();
+    let model = CaptionModel::from_file(&write(dir.path(), with_attention(64)), &Beside::default()).unwrap();
     for (width, height) in [(1, 1), (3, 400), (257, 31)] {
         let rgba = (0..width * height * 4).map(|i| (i * 37 % 256) as u8).collect();
         let picture = Picture::from_rgba8(width, height, rgba).unwrap();
@@ -69,11 +74,35 @@ fn pictures_of_any_shape_are_described() {
     }
 }
 
+/// A decoder alone, whose encoder has a file of its own.
+#[test]
+fn an_encoder_is_found_beside_its_decoder() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path(), with_attention(64));
+    let all = zoo::read_tensors(&path).unwrap();
+    let (encoder, decoder): (HashMap<_, _>, HashMap<_, _>) =
+        all.into_iter().partition(|(name, _)| name.starts_with("encoder."));
+    candle_core::safetensors::save(&decoder, &path).unwrap();
+    let load = || CaptionModel::from_file(&path, &Beside::default());
+    let place = |name: &str| dir.path().join(name);
+    std::fs::write(place("resnet.txt"), "no checkpoint").unwrap();
+    assert_eq!(zoo::encoder_beside(&path), None);
+    assert!(load().unwrap_err().to_string().contains("same folder"));
+    candle_core::safetensors::save(&encoder, place("resnet101.safetensors")).unwrap();
+    assert_eq!(zoo::encoder_beside(&path), Some(place("resnet101.safetensors")));
+    load().unwrap();
+    // The one called so comes first; what is wrong with it is told of it.
+    candle_core::safetensors::save(&decoder, place("my_Encoder.safetensors")).unwrap();
+    assert_eq!(zoo::encoder_beside(&path), Some(place("my_Encoder.safetensors")));
+    let error = load().unwrap_err().to_string();
+    assert!(error.contains("my_Encoder.safetensors"), "{error}");
+}
+
 #[test]
 fn without_attention_there_are_words_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(dir.path(), without_attention(64));
-    let model = CaptionModel::from_file(&path, None, None).unwrap();
+    let model = CaptionModel::from_file(&path, &Beside::default()).unwrap();
     assert_eq!(model.architecture(), "show-and-tell");
     let picture = Picture::from_rgba8(20, 30, vec![99; 2400]).unwrap();
     let outcome = model.run(&picture, &Params { beam: 3, ..Params::default() }, &Watch::silent()).unwrap();
@@ -142,7 +171,8 @@ fn times() {
             let marks = Marks { start: vocabulary as u32 - 2, end: vocabulary as u32 - 1 };
             let began = Instant::now();
             let search = Search { beam, most_words: 15, ..Search::default() };
-            let found = search.run(&decoder, &context, state.clone(), marks, &[], &Watch::silent()).unwrap();
+            let found =
+                search.run(&decoder, (&context, state.clone()), marks, &[], &Watch::silent(), &mut |_, _| {}).unwrap();
             let all = began.elapsed().as_secs_f64() * 1e3 / 15.0;
             let nodes = found.tree.nodes.len();
             println!(
@@ -151,4 +181,55 @@ fn times() {
             );
         }
     }
+}
+
+#[test]
+fn a_grid_joins_where_and_what() {
+    let config = efficientnet_lite::Config::lite0();
+    let mut tensors = random::tensors(|vb| EfficientNetLite::new(config.clone(), vb)).unwrap();
+    let channels = 112 + 320;
+    tensors.insert("mean".into(), noise(&[channels], 1));
+    tensors.insert("std".into(), (noise(&[channels], 2).abs().unwrap() + 0.5).unwrap());
+    let vb = || VarBuilder::from_tensors(tensors.clone(), DType::F32, &Device::Cpu);
+    let grid = GridEfficientNetLite::new(config.clone(), vb()).unwrap();
+    let network = EfficientNetLite::new(config, vb()).unwrap();
+    assert_eq!((grid.channels(), grid.side()), (channels, 224));
+
+    let x = noise(&[1, 3, 224, 224], 3);
+    let (pool, watch) = (Pool::default(), Watch::silent());
+    let mut pass = Pass::new(&pool, &watch, 1.0);
+    let levels = network.levels(pass.enter(&x).unwrap(), &mut pass).unwrap().map(|f| f.into_tensor().unwrap());
+    let coarse = levels[4].upsample_bilinear2d(14, 14, false).unwrap();
+    let joined = Tensor::cat(&[&levels[3], &coarse], 1).unwrap();
+    let of = |name: &str| tensors[name].reshape((1, channels, 1, 1)).unwrap();
+    let standard = joined.broadcast_sub(&of("mean")).unwrap().broadcast_div(&of("std")).unwrap();
+    let expected = standard.clamp(-12f32, 12f32).unwrap().permute((0, 2, 3, 1)).unwrap().contiguous().unwrap();
+    let got = grid.forward(&x, &pool, &watch).unwrap();
+    assert_eq!(got.dims(), [1, 14, 14, channels]);
+    assert!(relative(&got, &expected) < 1e-5);
+
+    tensors.insert("std".into(), Tensor::zeros(channels, DType::F32, &Device::Cpu).unwrap());
+    assert!(zoo::image_encoder(tensors).unwrap_err().to_string().contains("standard deviation"));
+}
+
+#[test]
+fn the_shipped_models_describe_a_photo() {
+    let photo = lucida::imaging::open(Path::new("assets/samples/red-panda.jpg")).unwrap();
+    for card in caption::models() {
+        let model = CaptionModel::load(&card.id).unwrap();
+        assert_eq!(model.attends(), card.architecture == "show-attend-tell");
+        let seen = model.see(&photo, Precision::F32, &Watch::silent()).unwrap();
+        let mut told = Vec::new();
+        let outcome = model
+            .caption_telling(&seen, &Params::default(), &Watch::silent(), &mut |words| told.push(words.join(" ")))
+            .unwrap();
+        let best = &outcome.sentences[0];
+        let said = || best.words.iter().chain(&best.end);
+        assert!(said().count() > 0 && said().all(|word| word.attention.is_some() == model.attends()));
+        let sum: f32 = said().map(|word| word.log_prob).sum();
+        assert!((sum - best.log_prob).abs() < 1e-3, "{sum} and {}", best.log_prob);
+        assert!(told.len() >= best.words.len() && told.iter().zip(1..).all(|(t, n)| t.split(' ').count() == n));
+        assert_eq!(CaptionModel::named(&card.id, &Beside::default()).unwrap().words().len(), model.words().len());
+    }
+    assert!(CaptionModel::load("unet-camvid").unwrap_err().to_string().contains("show-attend-tell-flickr8k"));
 }

@@ -68,7 +68,7 @@ impl Parrot {
 
     fn find(&self, search: Search, prefix: &[u32], watch: &Watch<'_>) -> Result<Found, TaskError> {
         let (context, state) = self.begin(&Tensor::zeros((1, 1), candle_core::DType::F32, &Device::Cpu)?)?;
-        search.run(self, &context, state, self.marks(), prefix, watch)
+        search.run(self, (&context, state), self.marks(), prefix, watch, &mut |_, _| {})
     }
 }
 
@@ -219,7 +219,7 @@ proptest! {
         let parrot = Parrot { shortest, ..Parrot::new(vocabulary, seed) };
         let prefix: Vec<u32> = prefix.into_iter().map(|word| word % vocabulary as u32).collect();
         let until = prefix.iter().position(|word| *word == parrot.marks().end).map_or(prefix.len(), |at| at + 1);
-        check(&parrot, Search { beam, length_norm, most_words }, &prefix[..until.min(most_words)]);
+        check(&parrot, Search { beam, length_norm, most_words }, &prefix[..until.min(most_words - 1)]);
     }
 
     #[test]
@@ -301,6 +301,17 @@ fn nonsense_is_refused() {
     }
     let broken = Parrot { broken: true, shortest: 9, ..Parrot::new(6, 1) };
     assert!(matches!(broken.find(Search::default(), &[], &Watch::silent()), Err(TaskError::NotFinite)));
+    for (first, says) in [(50, true), (51, false), (200, false)] {
+        let parrot = Parrot::new(6, 1);
+        let result = parrot.find(Search::default(), &vec![0; first], &Watch::silent());
+        match result {
+            Ok(found) => assert!(says && words(&found, &found.sentences[0]).len() == 51),
+            Err(error) => {
+                assert!(!says && matches!(error, TaskError::LongPrefix { words, most: 50 } if words == first));
+                assert_eq!(parrot.steps.load(Ordering::Relaxed), 0, "before any work");
+            }
+        }
+    }
     let nothing = Search { beam: 0, length_norm: 0.0, most_words: 0 };
     assert_eq!(parrot.find(nothing, &[], &Watch::silent()).unwrap().sentences.len(), 1, "counts as one word");
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{DType, Tensor};
 use lucida::imaging::Picture;
 use lucida::nn::{CancelToken, Precision, Watch};
-use lucida::tasks::caption::{CaptionModel, Params, Summary};
+use lucida::tasks::caption::{Beside, CaptionModel, Params, Summary};
 use lucida::tasks::{TaskError, forward};
 use lucida::zoo::{ZooError, read_tensors};
 
@@ -86,7 +86,7 @@ fn a_best_checkpoint_is_encoder_and_decoder() {
 #[test]
 fn a_picture_gets_the_tutorials_captions() {
     let Some(folder) = oracles() else { return };
-    let model = CaptionModel::from_file(&folder.join("caption_BEST_checkpoint.pth.tar"), None, None).unwrap();
+    let model = CaptionModel::from_file(&folder.join("caption_BEST_checkpoint.pth.tar"), &Beside::default()).unwrap();
     assert_eq!((model.id(), model.architecture()), ("caption_BEST_checkpoint.pth.tar", "show-attend-tell"));
     let io = read_tensors(&folder.join("caption_BEST_checkpoint.io.safetensors")).unwrap();
     let pixels = io["input"].permute((1, 2, 0)).unwrap().contiguous().unwrap().flatten_all().unwrap();
@@ -154,26 +154,30 @@ fn a_picture_gets_the_tutorials_captions() {
 #[test]
 fn what_is_missing_or_does_not_fit_is_told() {
     let Some(folder) = oracles() else { return };
-    let load = |path: &Path, words, encoder| CaptionModel::from_file(path, words, encoder).unwrap_err();
+    let load = |path: &Path| CaptionModel::from_file(path, &Beside::default()).unwrap_err();
     let best = folder.join("caption_BEST_checkpoint.pth.tar");
     let decoder = folder.join("caption_decoder.pth");
-    let alone = load(&decoder, None, None);
+    let lonely = tempfile::tempdir().unwrap();
+    std::fs::copy(&decoder, lonely.path().join("decoder.pth")).unwrap();
+    std::fs::copy(folder.join("caption_decoder.WORDMAP.json"), lonely.path().join("WORDMAP.json")).unwrap();
+    let alone = load(&lonely.path().join("decoder.pth"));
     assert!(matches!(alone, TaskError::Zoo(ZooError::NoEncoder { .. })), "{alone}");
     assert!(alone.to_string().contains("resnet101"));
     // The encoder of another file, and not the decoder of another task
-    let model = CaptionModel::from_file(&decoder, None, Some(&best)).unwrap();
+    let model = CaptionModel::from_file(&decoder, &Beside { encoder: Some(best.clone()), words: None }).unwrap();
     assert_eq!(model.words().len(), 60);
-    let error = load(&folder.join("unet_bilinear_b4.pth"), None, None);
+    let error = load(&folder.join("unet_bilinear_b4.pth"));
     assert!(matches!(error, TaskError::Zoo(ZooError::NoCaptioner { architecture: "unet", .. })), "{error}");
 
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("BEST_checkpoint.pth.tar");
     std::fs::copy(&best, &copy).unwrap();
-    let error = load(&copy, None, None);
+    let error = load(&copy);
     assert!(matches!(error, TaskError::Zoo(ZooError::NoWordMap { .. })), "{error}");
     let words = dir.path().join("WORDMAP_two.json");
     std::fs::write(&words, r#"{"<start>": 0, "<end>": 1}"#).unwrap();
-    let error = load(&copy, None, None);
+    let error = load(&copy);
     assert!(error.to_string().contains("2 words are listed, the decoder has 60"), "{error}");
-    CaptionModel::from_file(&copy, Some(&folder.join("caption_decoder.WORDMAP.json")), None).unwrap();
+    let words = Some(folder.join("caption_decoder.WORDMAP.json"));
+    CaptionModel::from_file(&copy, &Beside { words, encoder: None }).unwrap();
 }

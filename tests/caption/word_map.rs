@@ -1,6 +1,9 @@
 //! Lists of words, good and bad.
 
+use std::collections::HashMap;
 use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
 
 use lucida::zoo::{WordMap, ZooError};
 
@@ -23,6 +26,12 @@ fn words_have_numbers() {
 }
 
 #[test]
+fn long_words_of_any_script_are_words() {
+    let word = "개".repeat(66);
+    assert_eq!(read(&format!(r#"{{"{word}": 0, "<start>": 1, "<end>": 2}}"#)).unwrap().id(&word), Some(0));
+}
+
+#[test]
 fn what_is_no_list_of_words_is_refused() {
     for (json, why) in [
         ("", "no JSON object"),
@@ -34,6 +43,12 @@ fn what_is_no_list_of_words_is_refused() {
         (r#"{"a": 0, "<start>": 1}"#, "<end>"),
         (r#"{"a": 0, "<end>": 1}"#, "<start>"),
         ("{}", "<start>"),
+        (r#"{"a\u001b[2J": 0, "<start>": 1, "<end>": 2}"#, r#"control characters in its word "a\u{1b}[2J""#),
+        (r#"{"do\ng": 0, "<start>": 1, "<end>": 2}"#, r#"control characters in its word "do\ng""#),
+        (
+            &format!(r#"{{"{}": 0, "<start>": 1, "<end>": 2}}"#, "a".repeat(201)),
+            r#"its word "aaaaaaaaaaaaaaaaaaaaaaaa"... has 201"#,
+        ),
     ] {
         let error = read(json).unwrap_err();
         assert!(matches!(error, ZooError::WordMap { .. }) && error.to_string().contains(why), "{json}: {error}");
@@ -59,4 +74,35 @@ fn the_list_beside_a_checkpoint_is_found() {
     assert_eq!(WordMap::beside(&checkpoint), None, "which of the two?");
     let own = write("BEST_coco.WORDMAP.json");
     assert_eq!(WordMap::beside(&checkpoint), Some(own));
+}
+
+#[test]
+fn weights_carry_their_words_with_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    let write = |words: Option<&str>| {
+        let tensors = [("x", Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap())];
+        let metadata = words.map(|words| HashMap::from([("words".to_owned(), words.to_owned())]));
+        safetensors::serialize_to_file(tensors, metadata, &path).unwrap();
+    };
+    write(Some("<pad>\n<start>\n<end>\nein\nhund"));
+    let words = WordMap::of(&path).unwrap().unwrap();
+    assert_eq!((words.len(), words.start(), words.end(), words.id("hund")), (5, 1, 2, Some(4)));
+    write(words.metadata().get("words").map(String::as_str));
+    assert_eq!(WordMap::of(&path).unwrap().unwrap(), words);
+
+    for (bad, why) in [("<start>\n<end>\na\na", "\"a\" twice"), ("<start>\na", "<end>"), ("", "<start>")] {
+        write(Some(bad));
+        let error = WordMap::of(&path).unwrap_err();
+        assert!(matches!(error, ZooError::Damaged { .. }) && error.to_string().contains(why), "{bad:?}: {error}");
+    }
+    // None of their own: those that lie beside
+    write(None);
+    assert_eq!(WordMap::of(&path).unwrap(), None);
+    std::fs::write(dir.path().join("WORDMAP.json"), r#"{"<start>": 0, "<end>": 1}"#).unwrap();
+    assert_eq!(WordMap::of(&path).unwrap().unwrap().len(), 2);
+    // Nothing at all, and what only looks like a beginning
+    for bytes in [&b""[..], b"1234567", &[255; 40], b"\x02\0\0\0\0\0\0\0{]"] {
+        assert_eq!(WordMap::within(bytes, "x").unwrap(), None);
+    }
 }

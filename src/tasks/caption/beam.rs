@@ -57,23 +57,34 @@ struct Beam {
 }
 
 impl Search {
-    /// Looks for sentences about the picture of `context`, whose first words are `prefix`, from `state` on (a batch of one,
-    /// as [`Decoder::begin`] gives it). Stops between words when `watch` is cancelled.
+    /// Whether a sentence has room for so many words to begin with, and one more.
+    ///
+    /// # Errors
+    /// [`TaskError::LongPrefix`].
+    pub fn check_prefix(&self, words: usize) -> Result<(), TaskError> {
+        let most = self.most_words.saturating_sub(1);
+        if words > most { Err(TaskError::LongPrefix { words, most }) } else { Ok(()) }
+    }
+
+    /// Looks for sentences about the picture of `context`, whose first words are `prefix`, from its state on (a batch of one,
+    /// as [`Decoder::begin`] gives it). Stops between words when `watch` is cancelled. After every step `told` hears of the
+    /// likeliest hypothesis that may go on.
     ///
     /// Candidates of equal log-probability rank by their parents' rank, then by the words' numbers.
     ///
     /// # Errors
     /// [`TaskError::Cancelled`], [`TaskError::NotFinite`] when the decoder gives what is no number,
-    /// [`TaskError::Network`] for words it does not have.
+    /// [`TaskError::Network`] for words it does not have, and that of [`Search::check_prefix`].
     pub fn run(
         &self,
         decoder: &dyn Decoder,
-        context: &Context,
-        state: State,
+        (context, state): (&Context, State),
         marks: Marks,
         prefix: &[u32],
         watch: &Watch<'_>,
+        told: &mut dyn FnMut(&Tree, usize),
     ) -> Result<Found, TaskError> {
+        self.check_prefix(prefix.len())?;
         let mut tree = Tree::new(marks.start);
         let mut beam = Beam { nodes: vec![0], state };
         let mut ended = Vec::new();
@@ -126,9 +137,8 @@ impl Search {
                 }
             }
             beam.nodes = nodes;
-            if beam.nodes.is_empty() {
-                break;
-            }
+            let Some(first) = beam.nodes.first() else { break };
+            told(&tree, *first);
             beam.state = state.select(&rows)?;
         }
         watch.step(1.0)?;

@@ -44,7 +44,7 @@ pub(super) fn run(tensors: HashMap<String, Tensor>, x: &Tensor, watch: &Watch<'_
     let marks = Marks { start: vocabulary.saturating_sub(2), end: vocabulary.saturating_sub(1) };
     for (beam, seq, alphas) in BEAMS {
         let search = Search { beam, ..Search::default() };
-        let found = search.run(&*decoder, &context, state.clone(), marks, &[], watch)?;
+        let found = search.run(&*decoder, (&context, state.clone()), marks, &[], watch, &mut |_, _| {})?;
         let Some(best) = found.sentences.first() else { continue };
         let nodes = best.nodes.iter().filter_map(|node| found.tree.nodes.get(*node));
         // The beginning counts as a word that was said while looking everywhere.
