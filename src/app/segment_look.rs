@@ -168,7 +168,7 @@ impl SegmentLook {
 
     /// How probabilities and uncertainty are coloured.
     pub fn tint(&self) -> Tint {
-        Tint { opacity: self.opacity, colormap: self.colormap, low: 0.0, high: 1.0 }
+        Tint { opacity: self.opacity, colormap: self.colormap, ..Tint::default() }
     }
 
     /// Brings numbers that a hand may have edited into their ranges.

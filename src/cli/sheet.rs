@@ -9,8 +9,6 @@ use crate::tasks::{Params, Stylizer};
 
 /// Longer side of each picture unless asked otherwise, in pixels.
 const CELL: u32 = 480;
-/// Width over height that the sheet comes closest to.
-const ASPECT: f32 = 1.5;
 
 /// Renders the sheet, every style as `params` say but for the mix; the model's id and the seconds spent in
 /// the network come with it.
@@ -24,8 +22,7 @@ pub(super) fn render(
     let photo = original.resized(params.longer_side.unwrap_or(CELL));
     let styles = stylizer.styles();
     let cells = styles.len() + 1;
-    let [width, height] = sheet::cell(photo.size(), 1.0).map(|side| side as f32);
-    let columns = (cells as f32 * ASPECT * height / width).sqrt().round().clamp(1.0, cells as f32) as u32;
+    let columns = sheet::columns(photo.size(), 1.0, cells);
     let mut sheet = Sheet::new(photo.size(), 1.0, cells, columns).map_err(|e| Failure::Work(e.to_string()))?;
     sheet.paste(0, &photo, "The photo", "");
     let (mut model, mut seconds) = (String::new(), 0.0);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::composite::Blend;
 use super::labels::{LabelTexture, ScalarTexture};
-use super::overlay::{NO_LABEL, OverlayMode};
+use super::overlay::{Interpolation, NO_LABEL, OverlayMode, TintMode};
 use super::palette::Palette;
 use super::pipelines::{Kind, Pipelines};
 use super::quads::{Layer, Quad, Tiles, quads};
@@ -208,7 +208,12 @@ fn look(scene: &Scene, laid: &Laid, grid: bool) -> [u32; 8] {
             let lod = map.mip(scene.original.size(), f64::from(scene.view.zoom));
             let [low, scale] = tint.range();
             let [opacity, low, scale, lod] = [tint.opacity(), low, scale, lod].map(f32::to_bits);
-            [opacity, low, scale, lod, 0, 0, 0, 0]
+            let mode = match tint.mode {
+                TintMode::Colours => 0,
+                TintMode::Spotlight => 1,
+            };
+            let cubic = tint.interpolation == Interpolation::CubicBSpline;
+            [opacity, low, scale, lod, mode, tint.fades.into(), cubic.into(), 0]
         }
         (over, laid) => {
             let blend = if let Over::Picture { blend, .. } = over { *blend } else { Blend::default() };

@@ -6,6 +6,7 @@
 //! and for maps of numbers; [`palette`] and [`colormap`] are their colours. A [`sheet`] shows several pictures at once.
 
 mod adapter;
+pub mod attention;
 mod canvas;
 pub mod colormap;
 pub mod composite;
@@ -14,10 +15,12 @@ mod health;
 mod labels;
 mod lettering;
 pub mod overlay;
+mod page;
 pub mod palette;
 mod pipelines;
 mod pyramid;
 mod quads;
+mod scalar;
 mod scene;
 pub mod sheet;
 mod slot;
@@ -31,7 +34,7 @@ pub use composite::Blend;
 pub use compositor::{Compositor, Prepared};
 pub use health::{GpuHealth, GpuMessage};
 pub use labels::{LabelTexture, ScalarTexture};
-pub use overlay::{Overlay, OverlayMode, Tint};
+pub use overlay::{Interpolation, Overlay, OverlayMode, Tint, TintMode};
 pub use palette::ClassColours;
 pub use scene::{Compare, Over, Pane, Scene};
 pub use slot::Writes;

@@ -1,12 +1,13 @@
-//! The arithmetic of overlays, on the CPU: the twin of `shaders/overlay.wgsl` and `shaders/scalar.wgsl`, and what an
-//! export is computed with. Everything works on sRGB-encoded values, as in [`composite`](super::composite).
+//! The arithmetic of overlays, on the CPU: the twin of `shaders/overlay.wgsl`, and what an export is computed with; maps
+//! of numbers have a twin of their own behind it. Everything works on sRGB-encoded values, as in
+//! [`composite`](super::composite).
 
-use super::colormap::Colormap;
 use super::composite::luma;
 use super::labels::clearance;
 use super::palette::ClassColours;
 use crate::imaging::{ImagingError, Picture, export_mixed, faded};
 
+pub use super::scalar::{Interpolation, ScalarMap, Tint, TintMode, export_scalar, tinted};
 pub use crate::tasks::segment::NO_LABEL;
 
 /// Width of a line along a class's border, in physical px; it lies inside the class.
@@ -79,19 +80,6 @@ pub struct Overlay {
     pub lit: Option<u8>,
 }
 
-/// How a scalar map is laid over its photo: a value of `low..=high` has the colour of 0..=1.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tint {
-    /// 0 leaves the photo as it is, 1 covers it. Beyond, the nearest end; NaN as 0.
-    pub opacity: f32,
-    /// The colours.
-    pub colormap: Colormap,
-    /// The value with the first colour.
-    pub low: f32,
-    /// The value with the last colour; at or below `low`, every value above `low` has it.
-    pub high: f32,
-}
-
 /// A label per pixel, row by row from the top, laid over the original's whole area.
 #[derive(Clone, Copy, Debug)]
 pub struct LabelMap<'a> {
@@ -101,21 +89,12 @@ pub struct LabelMap<'a> {
     pub labels: &'a [u8],
 }
 
-/// A number per pixel, row by row from the top, laid over the original's whole area and read bilinearly.
-#[derive(Clone, Copy, Debug)]
-pub struct ScalarMap<'a> {
-    /// Width and height.
-    pub size: [u32; 2],
-    /// `width * height` values.
-    pub values: &'a [f32],
-}
-
 /// Brought into 0..=1, NaN to 0.
-fn unit(v: f32) -> f32 {
+pub(super) fn unit(v: f32) -> f32 {
     if v > 0.0 { v.min(1.0) } else { 0.0 }
 }
 
-fn mix(a: [f32; 3], b: [f32; 3], k: f32) -> [f32; 3] {
+pub(super) fn mix(a: [f32; 3], b: [f32; 3], k: f32) -> [f32; 3] {
     std::array::from_fn(|c| a[c] * (1.0 - k) + b[c] * k)
 }
 
@@ -282,72 +261,9 @@ pub fn export(original: &Picture, labels: &[u8], o: &Overlay) -> Result<Picture,
     Ok(if o.mode == OverlayMode::CutOut { faded(&mixed, |i| pixel([0.0; 3], i).1) } else { mixed })
 }
 
-/// The photo under the tinted map as the canvas shows it at 1:1: size, depth, alpha and colour profile of `original`.
-///
-/// # Errors
-/// [`ImagingError::BadShape`] if the map's values do not fit its size.
-pub fn export_scalar(original: &Picture, map: &ScalarMap<'_>, tint: &Tint) -> Result<Picture, ImagingError> {
-    check(map.size, map.values.len())?;
-    let width = original.width() as usize;
-    let ratio = [0, 1].map(|i| map.size[i] as f32 / original.size()[i] as f32);
-    let pixel = |colour, i: usize| {
-        let [x, y] = [i % width, i / width].map(|v| v as f32 + 0.5);
-        tinted(colour, map.at([x * ratio[0], y * ratio[1]]), tint)
-    };
-    export_mixed(original, pixel, tint.opacity() == 0.0)
-}
-
-fn check([width, height]: [u32; 2], samples: usize) -> Result<(), ImagingError> {
+pub(super) fn check([width, height]: [u32; 2], samples: usize) -> Result<(), ImagingError> {
     let fits = width > 0 && height > 0 && u64::from(width) * u64::from(height) == samples as u64;
     if fits { Ok(()) } else { Err(ImagingError::BadShape { width, height, samples }) }
-}
-
-impl Tint {
-    /// Maps of absolute differences, 0..=1: black is none. All share one scale, so that they can be compared; beyond 64 of
-    /// 255 all are alike, which is rare, for grey differs from everything by at most 0.5. Nothing shines through, so that
-    /// the colours are those of the scale.
-    pub const ERROR: Tint = Tint { opacity: 1.0, colormap: Colormap::Magma, low: 0.0, high: 64.0 / 255.0 };
-
-    /// Maps of a discriminator's scores, over what it judges: from violet, found made (0), to yellow, found real (1).
-    pub const SCORES: Tint = Tint { opacity: 0.6, colormap: Colormap::Viridis, low: 0.0, high: 1.0 };
-
-    /// Opacity brought into 0..=1.
-    pub fn opacity(&self) -> f32 {
-        unit(self.opacity)
-    }
-
-    /// [`Self::low`], and what a value less it is multiplied with to be a position in the colormap; both finite.
-    pub(super) fn range(&self) -> [f32; 2] {
-        let low = if self.low.is_finite() { self.low } else { 0.0 };
-        [low, 1.0 / (self.high - low).max(1e-6)]
-    }
-
-    /// A value's position in the colormap, 0..=1.
-    pub fn position(&self, value: f32) -> f32 {
-        let [low, scale] = self.range();
-        unit((value - low) * scale)
-    }
-}
-
-/// One pixel of the photo under a value of the map; sRGB-encoded, 0..=1.
-pub fn tinted(original: [f32; 3], value: f32, tint: &Tint) -> [f32; 3] {
-    mix(original, tint.colormap.colour(tint.position(value)), tint.opacity())
-}
-
-impl ScalarMap<'_> {
-    /// The value at a position in pixels of the map, interpolated; beyond the edge it goes on.
-    pub fn at(&self, position: [f32; 2]) -> f32 {
-        let axis = |i: usize| {
-            let last = self.size[i].saturating_sub(1);
-            let p = (position[i] - 0.5).clamp(0.0, last as f32);
-            let below = p.floor();
-            (below as usize, (below as u32 + 1).min(last) as usize, p - below)
-        };
-        let ((x0, x1, fx), (y0, y1, fy)) = (axis(0), axis(1));
-        let value = |x, y| self.values.get(y * self.size[0] as usize + x).copied().unwrap_or(0.0);
-        let row = |y| value(x0, y) * (1.0 - fx) + value(x1, y) * fx;
-        row(y0) * (1.0 - fy) + row(y1) * fy
-    }
 }
 
 #[cfg(test)]
@@ -426,19 +342,5 @@ mod tests {
     fn maps_of_another_size_are_refused() {
         let original = photo([3, 2]);
         assert!(export(&original, &[0; 5], &shown(OverlayMode::Fill, 1.0)).is_err());
-        let tint = Tint { opacity: 1.0, colormap: Colormap::Grey, low: 0.0, high: 1.0 };
-        for (size, values) in [([2, 2], 3), ([0, 0], 0)] {
-            assert!(export_scalar(&original, &ScalarMap { size, values: &vec![0.0; values] }, &tint).is_err());
-        }
-    }
-
-    #[test]
-    fn a_tint_without_a_range_is_a_step() {
-        let tint = Tint { opacity: 1.0, colormap: Colormap::Grey, low: 0.5, high: 0.5 };
-        assert_eq!((tint.position(0.4), tint.position(0.6)), (0.0, 1.0));
-        for broken in [f32::NAN, f32::INFINITY] {
-            let tint = Tint { low: broken, high: broken, ..tint };
-            assert!((0.0..=1.0).contains(&tint.position(0.5)));
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! On a machine without any adapter the tests that need one say so and pass.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod attention; // words' maps, contact sheets, animations
 mod drawing; // pixels: shader and twin, tiles, comparing, what a slider costs
 mod labels; // segmentations: fill, outlines, cut-out, disagreement
 mod scalar; // maps of numbers and colormaps
@@ -15,8 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use egui_wgpu::{RenderState, RendererOptions, WgpuSetup};
 
 use lucida::gpu::{
-    Blend, ClassColours, Colormap, Compare, Compositor, GpuError, GpuHealth, LabelTexture, Over, Overlay, OverlayMode,
-    Pane, PictureTexture, ScalarTexture, Scene, Tint, UploadLimits, View, palette, wgpu_options,
+    Blend, ClassColours, Colormap, Compare, Compositor, GpuError, GpuHealth, Interpolation, LabelTexture, Over,
+    Overlay, OverlayMode, Pane, PictureTexture, ScalarTexture, Scene, Tint, TintMode, UploadLimits, View, palette,
+    wgpu_options,
 };
 
 const SURROUND: [f32; 3] = [0.25; 3];

@@ -4,7 +4,7 @@ use super::*;
 use std::path::{Path, PathBuf};
 
 /// A street of CamVid with its labels where the data are at hand; else a gradient with regions.
-fn street() -> ([u32; 2], Vec<u8>, Vec<u8>) {
+pub fn street() -> ([u32; 2], Vec<u8>, Vec<u8>) {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join("data/camvid");
     let photo = image::open(folder.join("test/0001TP_008550.jpg"));
@@ -40,8 +40,7 @@ fn every_mode_can_be_looked_at() {
         other: other.cloned(),
         overlay,
     };
-    let tint =
-        |colormap| Over::Scalar { map: heat.clone(), tint: Tint { opacity: 0.8, colormap, low: 0.0, high: 1.0 } };
+    let tint = |colormap| Over::Scalar { map: heat.clone(), tint: Tint { opacity: 0.8, colormap, ..Tint::default() } };
     let outlines = Overlay { mode: OverlayMode::Outlines, ..all.clone() };
     let cut_out = Overlay { mode: OverlayMode::CutOut, opacity: 1.0, colours: some.clone(), ..all.clone() };
     let mut shots = vec![
