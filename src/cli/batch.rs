@@ -1,5 +1,6 @@
 //! One picture after the other: what fails is told, the rest goes on, and a report ends it.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use serde::Serialize;
@@ -15,7 +16,8 @@ use crate::nn::Watch;
 #[derive(Debug, Serialize)]
 struct DoneFile<D> {
     file: String,
-    output: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
     #[serde(flatten)]
     done: D,
 }
@@ -58,7 +60,8 @@ impl<'a> Batch<'a> {
             self.progress.begin(index, &job.source.name());
             one(job)
         };
-        if plan.many {
+        // Where nothing is left to do of one picture there is only a report to print.
+        if plan.many || plan.jobs.is_empty() {
             return self.all(plan, one);
         }
         for job in &plan.jobs {
@@ -81,19 +84,17 @@ impl<'a> Batch<'a> {
         for (file, failure) in plan.refused {
             fail(&mut report, file, failure);
         }
-        let mut interrupted = false;
+        let (mut all_done, mut stopped) = (0, None);
         for (index, job) in plan.jobs.iter().enumerate() {
             match one(index, job) {
-                Ok(done) => report.results.push(DoneFile {
-                    file: job.source.path(),
-                    output: match &job.target {
-                        Target::Stdout => "-".to_owned(),
-                        Target::File(path) => path.display().to_string(),
-                    },
-                    done,
-                }),
-                Err(Failure::Interrupted) => {
-                    interrupted = true;
+                Ok(done) => {
+                    all_done += 1;
+                    if self.json {
+                        report.results.push(DoneFile { file: job.source.path(), output: job.target.path(), done });
+                    }
+                }
+                Err(failure) if failure.ends_all() => {
+                    stopped = Some(failure);
                     break;
                 }
                 Err(failure) => fail(&mut report, job.source.path(), failure),
@@ -103,14 +104,12 @@ impl<'a> Batch<'a> {
         if self.json {
             console::print_json(&report)?;
         }
-        match report.failed.len() {
-            _ if interrupted => Err(Failure::Interrupted),
-            0 => Ok(()),
-            failed => Err(Failure::Work(format!(
-                "{failed} of {} pictures failed; {} done",
-                failed + report.results.len(),
-                report.results.len()
-            ))),
+        match (stopped, report.failed.len()) {
+            (Some(failure), _) => Err(failure),
+            (None, 0) => Ok(()),
+            (None, failed) => {
+                Err(Failure::Work(format!("{failed} of {} pictures failed; {all_done} done", failed + all_done)))
+            }
         }
     }
 
@@ -118,6 +117,21 @@ impl<'a> Batch<'a> {
     pub(super) fn watched<R>(&self, work: impl FnOnce(&Watch) -> R) -> R {
         let report = |share: f32| self.progress.at(share);
         work(&Watch::new(self.session.token(), &report))
+    }
+
+    /// Prints a line on standard output while the work goes on.
+    pub(super) fn print(&self, line: &str) -> Result<(), Failure> {
+        self.progress.aside(|| console::print(line))
+    }
+
+    /// Does `save`, which Ctrl+C does not interrupt, or nothing if that came first.
+    pub(super) fn saving<R>(&self, save: impl FnOnce() -> R) -> Result<R, Failure> {
+        self.session.saving(save)
+    }
+
+    /// Says a line that only a person at a terminal cares for.
+    pub(super) fn whisper(&self, line: impl Display) {
+        self.progress.whisper(line);
     }
 
     /// Warns of what the job's format would lose of `picture`.
@@ -166,6 +180,7 @@ impl<'a> Batch<'a> {
                 self.progress.whisper(format_args!("{} ({width} x {height}, {seconds:.1} s)", path.display()));
                 Ok(())
             }
+            Target::Unwritten(_) => Ok(()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures that are written beside a result, each because an option names a file for it: labels, a reconstruction, a map.
+//! Files that are written beside a result, each because an option names one: labels, a reconstruction, an animation.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,9 +14,14 @@ pub(super) struct Wanted<'a> {
     pub(super) option: &'static str,
     /// What it holds; in a folder the file of `a.jpg` is `a.jpg.NAME.png`.
     pub(super) name: &'static str,
+    /// The endings that it may have, the usual one first.
+    pub(super) endings: &'static [&'static str],
     /// What the option was given, if it was.
     pub(super) path: Option<&'a Path>,
 }
+
+/// The ending of pictures.
+pub(super) const PNG: &[&str] = &["png"];
 
 /// Where `N` kinds of them go.
 #[derive(Debug)]
@@ -26,7 +31,7 @@ pub(super) struct Beside<const N: usize>([Place; N]);
 enum Place {
     Nowhere,
     File(PathBuf),
-    Folder { folder: PathBuf, name: &'static str },
+    Folder { folder: PathBuf, name: &'static str, ending: &'static str },
 }
 
 impl<const N: usize> Beside<N> {
@@ -34,7 +39,7 @@ impl<const N: usize> Beside<N> {
     /// several only that picture is refused, in `plan`. Several pictures' go into folders, which are created.
     ///
     /// # Errors
-    /// An ending other than `.png`, one file named twice, and the above.
+    /// Another ending, one file named twice, and the above.
     pub(super) fn new(wanted: [Wanted<'_>; N], plan: &mut Plan, force: bool) -> Result<Beside<N>, Failure> {
         let mut places = [const { Place::Nowhere }; N];
         for (place, wanted) in places.iter_mut().zip(&wanted) {
@@ -60,13 +65,14 @@ impl<const N: usize> Beside<N> {
         self.0.each_ref().map(|place| match place {
             Place::Nowhere => None,
             Place::File(path) => Some(path.clone()),
-            Place::Folder { folder, name } => {
+            Place::Folder { folder, name, ending } => {
                 // After the result's whole name, which no other picture of this run has.
                 let result = match target {
                     Target::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
+                    Target::Unwritten(name) => name.to_string_lossy(),
                     Target::Stdout => "picture".into(),
                 };
-                Some(folder.join(format!("{result}.{name}.png")))
+                Some(folder.join(format!("{result}.{name}.{ending}")))
             }
         })
     }
@@ -77,7 +83,7 @@ impl<const N: usize> Beside<N> {
         for Job { target, .. } in &plan.jobs {
             let result = match target {
                 Target::File(path) => Some(("-o", path.clone())),
-                Target::Stdout => None,
+                Target::Stdout | Target::Unwritten(_) => None,
             };
             let others = self.of(target).into_iter().zip(wanted).filter_map(|(path, w)| Some((w.option, path?)));
             for (option, path) in result.into_iter().chain(others) {
@@ -94,7 +100,7 @@ impl<const N: usize> Beside<N> {
 
 impl Place {
     fn new(wanted: &Wanted<'_>, many: bool) -> Result<Place, Failure> {
-        let Wanted { option, name, path: Some(path) } = *wanted else { return Ok(Place::Nowhere) };
+        let Wanted { option, name, endings, path: Some(path) } = *wanted else { return Ok(Place::Nowhere) };
         if many || path.is_dir() || files::ends_with_separator(path) {
             if path.exists() && !path.is_dir() {
                 let why = format!("{option} of several pictures needs a folder, but {} is a file", path.display());
@@ -102,17 +108,21 @@ impl Place {
             }
             fs::create_dir_all(path)
                 .map_err(|e| Failure::with(format_args!("cannot create the folder {}", path.display()), e))?;
-            return Ok(Place::Folder { folder: path.to_owned(), name });
+            let ending = endings.first().copied().unwrap_or_default();
+            return Ok(Place::Folder { folder: path.to_owned(), name, ending });
         }
-        if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
-            return Err(Failure::Arguments(format!("{option} {}: this is written as PNG; use .png", path.display())));
+        let has = |ending: &&str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+        if !endings.iter().any(has) {
+            let (path, endings) = (path.display(), endings.join(" or ."));
+            let formats = endings.replace('.', "").to_uppercase().replace(" OR ", " or ");
+            return Err(Failure::Arguments(format!("{option} {path}: this is written as {formats}; use .{endings}")));
         }
         Ok(Place::File(path.to_owned()))
     }
 }
 
 /// The path in a form that two ways to write it share, if its folder exists.
-fn whole(path: &Path) -> PathBuf {
+pub(super) fn whole(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
     match (folder, path.file_name()) {

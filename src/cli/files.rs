@@ -57,6 +57,14 @@ impl Source {
         }
     }
 
+    /// What results are called after.
+    fn file_name(&self) -> &Path {
+        match self {
+            Source::Stdin => Path::new("stdin"),
+            Source::File(path) => path,
+        }
+    }
+
     /// Reads and decodes the picture.
     pub(super) fn open(&self) -> Result<Picture, Failure> {
         match self {
@@ -90,6 +98,19 @@ impl Source {
 pub(super) enum Target {
     Stdout,
     File(PathBuf),
+    /// Nowhere: no picture is made of it. What is written about it is called this, as nothing else of its plan is.
+    Unwritten(OsString),
+}
+
+impl Target {
+    /// The path as a person would write it.
+    pub(super) fn path(&self) -> Option<String> {
+        match self {
+            Target::Stdout => Some("-".to_owned()),
+            Target::File(path) => Some(path.display().to_string()),
+            Target::Unwritten(_) => None,
+        }
+    }
 }
 
 /// One picture's way.
@@ -144,11 +165,7 @@ pub(super) fn one_use_of_stdout(output: &Path, json: bool) -> Result<(), Failure
 /// Arguments that contradict each other, an ending that no format has, a single output that exists or has no folder.
 /// What concerns only one of several inputs is told in [`Plan::refused`] instead.
 pub(super) fn plan(inputs: &[PathBuf], output: &Path, writing: Writing) -> Result<Plan, Failure> {
-    let mut plan =
-        Plan { jobs: Vec::new(), many: inputs.len() > 1 || inputs.iter().any(|i| i.is_dir()), refused: Vec::new() };
-    if inputs.iter().filter(|i| i.as_os_str() == "-").count() > 1 {
-        return Err(Failure::Arguments("standard input (-) can be read only once".into()));
-    }
+    let mut plan = Plan::of(inputs)?;
     if output.as_os_str() == "-" {
         let [input] = inputs else {
             return Err(Failure::Arguments("only one picture fits on standard output; give a folder to -o".into()));
@@ -183,29 +200,60 @@ pub(super) fn plan(inputs: &[PathBuf], output: &Path, writing: Writing) -> Resul
     fs::create_dir_all(output)
         .map_err(|e| Failure::with(format_args!("cannot create the folder {}", output.display()), e))?;
     let mut taken = HashSet::new();
-    for input in inputs {
-        let found = if input.is_dir() { imaging::pictures_in(input) } else { Ok(vec![input.clone()]) };
-        match found {
-            Err(error) => plan.refused.push((input.display().to_string(), Failure::Work(error.to_string()))),
-            Ok(found) if found.is_empty() => plan.refused.push((
-                input.display().to_string(),
-                Failure::Work(format!("there is no picture in the folder {}", input.display())),
-            )),
-            Ok(found) => {
-                for path in found {
-                    let source = Source::new(&path);
-                    let (name, format) = name_in_folder(&source, writing, &mut taken);
-                    let target = output.join(name);
-                    if target.exists() && !writing.force {
-                        plan.refused.push((source.path(), console::exists(&target)));
-                    } else {
-                        plan.jobs.push(Job { source, target: Target::File(target), format });
-                    }
-                }
-            }
+    for source in listed(inputs, &mut plan.refused) {
+        let (name, format) = name_in_folder(&source, writing, &mut taken);
+        let target = output.join(name);
+        if target.exists() && !writing.force {
+            plan.refused.push((source.path(), console::exists(&target)));
+        } else {
+            plan.jobs.push(Job { source, target: Target::File(target), format });
         }
     }
     Ok(plan)
+}
+
+/// As [`plan`], where no picture is made of another.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) fn plan_unwritten(inputs: &[PathBuf]) -> Result<Plan, Failure> {
+    let mut plan = Plan::of(inputs)?;
+    let mut taken = HashSet::new();
+    for source in listed(inputs, &mut plan.refused) {
+        // The whole name: folders are called so too, and a stem can be `..`.
+        let ending = source.file_name().extension().map(|ending| format!(".{}", ending.to_string_lossy()));
+        let name = untaken(&source, &ending.unwrap_or_default(), &mut taken);
+        plan.jobs.push(Job { source, target: Target::Unwritten(name), format: Format::Png });
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    /// Nothing to do yet with `inputs`.
+    fn of(inputs: &[PathBuf]) -> Result<Plan, Failure> {
+        if inputs.iter().filter(|i| i.as_os_str() == "-").count() > 1 {
+            return Err(Failure::Arguments("standard input (-) can be read only once".into()));
+        }
+        let many = inputs.len() > 1 || inputs.iter().any(|i| i.is_dir());
+        Ok(Plan { jobs: Vec::new(), many, refused: Vec::new() })
+    }
+}
+
+/// The pictures, those of folders by name; what cannot be listed is `refused`.
+fn listed(inputs: &[PathBuf], refused: &mut Vec<(String, Failure)>) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for input in inputs {
+        let found = if input.is_dir() { imaging::pictures_in(input) } else { Ok(vec![input.clone()]) };
+        match found {
+            Err(error) => refused.push((input.display().to_string(), Failure::Work(error.to_string()))),
+            Ok(found) if found.is_empty() => refused.push((
+                input.display().to_string(),
+                Failure::Work(format!("there is no picture in the folder {}", input.display())),
+            )),
+            Ok(found) => sources.extend(found.iter().map(|path| Source::new(path))),
+        }
+    }
+    sources
 }
 
 fn single(source: Source, output: &Path, writing: Writing) -> Result<Job, Failure> {
@@ -246,30 +294,31 @@ pub(super) fn check_target(output: &Path, force: bool) -> Result<(), Failure> {
 /// A name for `source` in the output folder that nobody in this plan has: its own where its format can be written,
 /// else its stem as PNG, with a number where two inputs share a name.
 fn name_in_folder(source: &Source, writing: Writing, taken: &mut HashSet<OsString>) -> (OsString, Format) {
-    let path = match source {
-        Source::Stdin => Path::new("stdin"),
-        Source::File(path) => path,
-    };
+    let path = source.file_name();
     let own = Format::from_path(path);
     let format = writing.format.map(FormatName::format).or(own).unwrap_or(Format::Png);
-    let extension = match path.extension() {
-        Some(extension) if own.is_some_and(|own| own.name() == format.name()) => extension.to_owned(),
-        _ => format.extension().into(),
+    let extension = match path.extension().and_then(|extension| extension.to_str()) {
+        Some(extension) if own.is_some_and(|own| own.name() == format.name()) => extension,
+        _ => format.extension(),
     };
-    let stem = path.file_stem().unwrap_or("picture".as_ref());
+    (untaken(source, &format!(".{extension}"), taken), with_quality(format, writing.quality))
+}
+
+/// The stem of `source` with `ending`, with a number where that is `taken`.
+fn untaken(source: &Source, ending: &str, taken: &mut HashSet<OsString>) -> OsString {
+    let stem = source.file_name().file_stem().unwrap_or("picture".as_ref());
     let mut name = OsString::new();
     for number in 1.. {
         name = stem.to_owned();
         if number > 1 {
             name.push(format!("-{number}"));
         }
-        name.push(".");
-        name.push(&extension);
+        name.push(ending);
         if taken.insert(name.clone()) {
             break;
         }
     }
-    (name, with_quality(format, writing.quality))
+    name
 }
 
 fn with_quality(format: Format, quality: Option<u8>) -> Format {

@@ -8,12 +8,15 @@ mod asked;
 mod batch;
 mod bench;
 mod beside;
+mod caption;
 mod console;
 mod files;
 mod forward;
+mod heatmaps;
 mod models;
 mod partners;
 mod progress;
+mod rows;
 mod segment;
 mod sheet;
 mod style;
@@ -62,6 +65,8 @@ pub enum Command {
     Segment(segment::Arguments),
     /// Turn a picture into another kind of picture, and back
     Translate(translate::Arguments),
+    /// Say what a picture shows, and where the network looked for each word
+    Caption(caption::Arguments),
     /// List the models, show the card of one, add or remove one
     Models(models::Arguments),
     /// Time one forward pass of a network
@@ -123,6 +128,9 @@ enum Failure {
     /// The work failed; exit status 1.
     #[error("{0}")]
     Work(String),
+    /// The work failed, and so would that on all other pictures; exit status 1.
+    #[error("{0}")]
+    All(String),
     /// The person pressed Ctrl+C; exit status 130.
     #[error("interrupted; nothing unfinished was written")]
     Interrupted,
@@ -143,10 +151,15 @@ impl Failure {
         Failure::Arguments(format!("the {kind} {name} is not yet in this version; there is {present}"))
     }
 
+    /// Whether there is no sense in going on with other pictures.
+    fn ends_all(&self) -> bool {
+        matches!(self, Failure::All(_) | Failure::Interrupted | Failure::Closed)
+    }
+
     fn exit_status(&self) -> u8 {
         match self {
             Failure::Arguments(_) => 2,
-            Failure::Work(_) => 1,
+            Failure::Work(_) | Failure::All(_) => 1,
             Failure::Interrupted => 130,
             Failure::Closed => 0,
         }
@@ -157,7 +170,10 @@ impl From<TaskError> for Failure {
     fn from(error: TaskError) -> Failure {
         match error {
             TaskError::Cancelled => Failure::Interrupted,
-            TaskError::UnknownStyle { .. } | TaskError::UnknownNet { .. } => Failure::Arguments(error.to_string()),
+            TaskError::UnknownStyle { .. }
+            | TaskError::UnknownNet { .. }
+            | TaskError::UnknownWord { .. }
+            | TaskError::LongPrefix { .. } => Failure::Arguments(error.to_string()),
             other => Failure::Work(other.to_string()),
         }
     }
@@ -170,6 +186,8 @@ impl From<ZooError> for Failure {
             | ZooError::IdTaken { .. }
             | ZooError::NotImported { .. }
             | ZooError::UnknownArchitecture { .. } => Failure::Arguments(error.to_string()),
+            ZooError::NoEncoder { .. } => Failure::Arguments(format!("{error} (--encoder)")),
+            ZooError::NoWordMap { .. } => Failure::Arguments(format!("{error} (--words)")),
             other => Failure::Work(other.to_string()),
         }
     }
@@ -195,6 +213,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Style(arguments) => style::run(&arguments, &session),
         Command::Segment(arguments) => segment::run(&arguments, &session),
         Command::Translate(arguments) => translate::run(&arguments, &session),
+        Command::Caption(arguments) => caption::run(&arguments, &session),
         Command::Models(arguments) => models::run(&arguments, &session),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Forward(arguments) => forward::run(&arguments, &session),

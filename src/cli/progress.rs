@@ -44,7 +44,12 @@ impl Progress {
 
     /// Says a line without tearing the bar.
     pub(super) fn say(&self, line: impl Display) {
-        self.bar.suspend(|| console::say(line));
+        self.aside(|| console::say(line));
+    }
+
+    /// Does what writes to the terminal while the bar is away.
+    pub(super) fn aside<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.bar.suspend(write)
     }
 
     /// Says a line only a person at a terminal cares for.

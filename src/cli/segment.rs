@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::asked::{self, Asked};
 use super::batch::Batch;
-use super::beside::{Beside, Wanted};
+use super::beside::{Beside, PNG, Wanted};
 use super::console::{self, Session};
 use super::files::{self, Job, Writing};
 use super::{Arithmetic, Failure};
@@ -101,7 +101,7 @@ pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failur
     };
     files::one_use_of_stdout(output, arguments.json)?;
     let mut plan = files::plan(&arguments.inputs, output, arguments.writing)?;
-    let mask = Wanted { option: "--mask", name: "labels", path: arguments.mask.as_deref() };
+    let mask = Wanted { option: "--mask", name: "labels", endings: PNG, path: arguments.mask.as_deref() };
     let beside = Beside::new([mask], &mut plan, arguments.writing.force)?;
     let model = model(arguments.model.as_deref())?;
     let params = Params {

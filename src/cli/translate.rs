@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::asked::{self, Asked};
 use super::batch::Batch;
-use super::beside::{Beside, Wanted};
+use super::beside::{Beside, PNG, Wanted};
 use super::console::{self, Session};
 use super::files::{self, Job, Writing};
 use super::partners::Partners;
@@ -152,10 +152,10 @@ impl Arguments {
     /// What goes into files beside the translation's.
     fn wanted(&self) -> [Wanted<'_>; 4] {
         [
-            Wanted { option: "--cycle", name: "cycle", path: self.cycle.as_deref() },
-            Wanted { option: "--error", name: "error", path: self.error.as_deref() },
-            Wanted { option: "--identity", name: "identity", path: self.identity.as_deref() },
-            Wanted { option: "--patches", name: "patches", path: self.patches.as_deref() },
+            Wanted { option: "--cycle", name: "cycle", endings: PNG, path: self.cycle.as_deref() },
+            Wanted { option: "--error", name: "error", endings: PNG, path: self.error.as_deref() },
+            Wanted { option: "--identity", name: "identity", endings: PNG, path: self.identity.as_deref() },
+            Wanted { option: "--patches", name: "patches", endings: PNG, path: self.patches.as_deref() },
         ]
     }
 }

@@ -7,6 +7,7 @@ use candle_core::Tensor;
 use lucida::models::cyclegan::Config;
 use lucida::models::{ResnetGenerator, TransformerNet, Unet, random, transformer_net, unet};
 
+use crate::caption::{ATTENDS, TELLS};
 use crate::translate::{bare, discriminator, generator, save};
 use crate::*;
 
@@ -200,4 +201,81 @@ fn what_no_task_can_use_is_not_added() {
     fs::write(p.join("data"), "").unwrap();
     fail(p, "models add way_back.pth", 1);
     succeed(p, "models");
+}
+
+/// A model that ships, as a file of its own; its words are in the file.
+fn shipped(id: &str) -> String {
+    format!("{}/assets/models/{id}/model.safetensors", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_decoder_is_added_with_its_encoder_and_its_words() {
+    let dir = folder();
+    let p = dir.path();
+    let attends = shipped(ATTENDS);
+    fs::copy(shipped(TELLS), p.join("tells.safetensors")).unwrap();
+    let alone = fail(p, "models add tells.safetensors", 2);
+    assert!(alone.contains("tells.safetensors") && alone.contains("(--encoder)"), "{alone}");
+    for (arguments, help) in [
+        ("latest_net_G_A.pth --words words.json", "does not describe pictures"),
+        (&*format!("latest_net_G_A.pth --encoder {attends}"), "does not describe pictures"),
+        ("tells.safetensors --encoder latest_net_G_A.pth", "latest_net_G_A.pth: "),
+        ("tells.safetensors --encoder missing.pth", "missing.pth could not be read"),
+    ] {
+        let said = fail(p, &format!("models add {arguments}"), 1);
+        assert!(said.contains(help), "{arguments}: {said}");
+    }
+    assert_eq!(kept(p), Vec::<String>::new());
+
+    assert_eq!(succeed(p, &format!("models add tells.safetensors --encoder {attends}")), "tells\n");
+    fs::remove_file(p.join("tells.safetensors")).unwrap();
+    assert_eq!(succeed(p, "caption --list").lines().collect::<Vec<_>>(), [ATTENDS, TELLS, "tells"]);
+    let all = json(&succeed(p, "models --json"));
+    let card = all.as_array().unwrap().iter().find(|card| card["id"] == "tells").unwrap();
+    assert_eq!((&card["task"], &card["architecture"]), (&"caption".into(), &"show-and-tell".into()));
+    let said = json(&succeed(p, "caption photo.png --model tells --json"));
+    assert_eq!(said["model"], "tells");
+    assert_eq!(said["caption"], json(&succeed(p, &format!("caption photo.png --model {TELLS} --json")))["caption"]);
+    assert!(!succeed(p, "segment --list").contains("tells"));
+    succeed(p, "models remove tells");
+    assert_eq!(kept(p), Vec::<String>::new());
+}
+
+#[test]
+fn a_tutorials_checkpoint_is_added_whole() {
+    let Some(oracles) = oracles() else { return };
+    let dir = folder();
+    let p = dir.path();
+    for (from, to) in [
+        ("caption_BEST_checkpoint.pth.tar", "BEST_checkpoint.pth.tar"),
+        ("caption_decoder.pth", "decoder.pth"),
+        ("caption_decoder.WORDMAP.json", "words.json"),
+    ] {
+        fs::copy(oracles.join(from), p.join(to)).unwrap();
+    }
+    assert!(fail(p, "models add BEST_checkpoint.pth.tar", 2).contains("(--words)"));
+    fs::write(p.join("lines.json"), fs::read_to_string(p.join("words.json")).unwrap().replace("\"dog\"", "\"d\\nog\""))
+        .unwrap();
+    assert!(
+        fail(p, "models add BEST_checkpoint.pth.tar --words lines.json", 1)
+            .contains("control characters in its word \"d\\nog\"")
+    );
+    fs::write(p.join("two.json"), r#"{"<start>": 0, "<end>": 1}"#).unwrap();
+    let said = fail(p, "models add BEST_checkpoint.pth.tar --words two.json", 1);
+    assert!(said.contains("2 words are listed, the decoder has 60"), "{said}");
+    assert_eq!(kept(p), Vec::<String>::new());
+
+    let whole = "caption photo.png --json --model BEST_checkpoint.pth.tar --words words.json";
+    let parts = "caption photo.png --json --model decoder.pth --words words.json --encoder BEST_checkpoint.pth.tar";
+    let [whole, parts] = [whole, parts].map(|command| json(&succeed(p, command)));
+    assert_eq!(succeed(p, "models add BEST_checkpoint.pth.tar --words words.json"), "best-checkpoint\n");
+    let joined = "models add decoder.pth --words words.json --encoder BEST_checkpoint.pth.tar --id joined";
+    assert_eq!(succeed(p, joined), "joined\n");
+    for file in ["BEST_checkpoint.pth.tar", "decoder.pth", "words.json"] {
+        fs::remove_file(p.join(file)).unwrap();
+    }
+    for (id, before) in [("best-checkpoint", whole), ("joined", parts)] {
+        let said = json(&succeed(p, &format!("caption photo.png --json --model {id}")));
+        assert_eq!((&said["caption"], &said["words"]), (&before["caption"], &before["words"]), "{id}");
+    }
 }

@@ -104,7 +104,7 @@ fn nothing_is_replaced_without_force() {
 
 /// Presses Ctrl+C and returns how the program ended, and how long that took.
 #[cfg(unix)]
-fn interrupt(mut child: Child) -> (Option<i32>, Duration) {
+pub fn interrupt(mut child: Child) -> (Option<i32>, Duration) {
     let pressed = Instant::now();
     let kill = format!("kill -INT {}", child.id()); // the shell's own: small systems have no such program
     let kill = Command::new("sh").args(["-c", &kill]).status().unwrap();

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
 
 use candle_core::Tensor;
 use image::{GenericImageView, RgbImage};
@@ -220,17 +219,6 @@ fn own_statistics_are_pix2pix_without_eval() {
         println!("{name} is off by {:.2} of 255", off * 127.5);
         assert!(off <= 1.0 / 127.5, "{name} is off by {off}");
     }
-}
-
-/// The folder of reference outputs, where this machine has it.
-fn oracles() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join("oracles");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: no reference outputs at {}; set LUCIDA_SHARED", folder.display());
-    None
 }
 
 #[test]
