@@ -6,7 +6,7 @@ use super::commands::Command as C;
 use super::dialogs::Ask;
 use super::notices::Kind;
 use super::segment_look::SegmentLook;
-use super::session::{CompareMode, Look, Task, Theme};
+use super::session::{CompareMode, Look, Looks, Task, Theme};
 use super::translate_look::TranslateView;
 use super::words::{Language, Words};
 use super::workers::FileJob;
@@ -26,6 +26,7 @@ impl App {
                     Task::Style => self.studio.stylizer.is_some(),
                     Task::Segment => true,
                     Task::Translate => self.translation_asked().is_some_and(|a| self.able(&a)),
+                    Task::Caption => !self.session.caption.model.is_empty(),
                 };
                 self.studio.entries.len() > 1 && ready
             }
@@ -36,7 +37,14 @@ impl App {
                 Task::Style => self.session.look != Look::default(),
                 Task::Segment => self.session.segment != SegmentLook::default(),
                 Task::Translate => self.session.translate != self.session.translate.reset(),
+                Task::Caption => self.session.caption != self.session.caption.reset(),
             },
+            // A caption has no picture of its own to compare.
+            C::CompareResult | C::CompareSplit | C::CompareSideBySide | C::CompareDifference => {
+                self.session.task != Task::Caption
+            }
+            C::PlayWords | C::CopySentence => self.session.task == Task::Caption && self.told().is_some(),
+            C::FreeWords => self.session.task == Task::Caption && self.is_forced(),
             C::JoinWayBack => {
                 let facts = self.studio.facts(&self.session.translate.networks());
                 self.session.task == Task::Translate && facts.is_some_and(|facts| !facts.goes_back())
@@ -80,6 +88,7 @@ impl App {
                         let wanted: Vec<_> = wanted.filter(|asked| self.able(asked)).collect();
                         wanted.iter().map(|asked| self.studio.request_all(asked)).sum()
                     }
+                    Task::Caption => self.caption_all(),
                 };
                 self.notices.tell(Kind::Done, self.words.with("queued", [("count", count)]), None);
             }
@@ -93,12 +102,12 @@ impl App {
             }
             C::Undo => {
                 if let Some(looks) = self.undo.undo(&self.session.looks()).cloned() {
-                    self.session.take_looks(looks);
+                    self.take_looks(looks);
                 }
             }
             C::Redo => {
                 if let Some(looks) = self.undo.redo(&self.session.looks()).cloned() {
-                    self.session.take_looks(looks);
+                    self.take_looks(looks);
                 }
             }
             C::ResetLook if s.task == Task::Segment => {
@@ -107,6 +116,7 @@ impl App {
                 s.segment = SegmentLook { model, ..SegmentLook::default() };
             }
             C::ResetLook if s.task == Task::Translate => s.translate = s.translate.reset(),
+            C::ResetLook if s.task == Task::Caption => s.caption = s.caption.reset(),
             C::ResetLook => {
                 // The chosen style stays: what is reset is what the sliders do to it.
                 let first = s.look.mix.first().cloned();
@@ -129,14 +139,23 @@ impl App {
                     s.translate.view = TranslateView::Result;
                 }
             }
-            C::TaskStyle | C::TaskSegment | C::TaskTranslate => {
+            C::TaskStyle | C::TaskSegment | C::TaskTranslate | C::TaskCaption => {
                 s.task = match c {
                     C::TaskStyle => Task::Style,
                     C::TaskSegment => Task::Segment,
+                    C::TaskCaption => Task::Caption,
                     _ => Task::Translate,
                 };
                 s.inspector = true;
             }
+            C::PlayWords => self.play(ctx),
+            C::CopySentence => {
+                if let Some(text) = self.told().and_then(|told| Some(told.sentence()?.text())) {
+                    ctx.copy_text(text);
+                    self.notices.tell(Kind::Done, self.words.get("copied"), None);
+                }
+            }
+            C::FreeWords => self.force(Vec::new()),
             C::OpenCheckpoint => {
                 let (title, filter) = (self.words.get("cmd-open-checkpoint"), self.words.get("checkpoints"));
                 self.dialogs.ask(ctx, Ask::Checkpoint, title, filter);
@@ -181,6 +200,19 @@ impl App {
             C::Palette => self.palette = Some(Default::default()),
             C::About => self.about = true,
             C::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
+        }
+    }
+
+    /// Goes back (or forth) to settings; where the forced words of one picture are others then, that one is shown.
+    fn take_looks(&mut self, looks: Looks) {
+        let before = self.session.caption.forced.clone();
+        self.session.take_looks(looks);
+        let after = &self.session.caption.forced;
+        let changed = |e: &&super::studio::Entry| before.get(&e.id) != after.get(&e.id);
+        let mut changed = self.studio.entries.iter().filter(changed).map(|e| e.id);
+        if let (Some(id), None) = (changed.next(), changed.next()) {
+            self.studio.selected = Some(id);
+            self.reveal_selected = true;
         }
     }
 

@@ -62,6 +62,14 @@ pub enum Command {
     TaskSegment,
     /// The translation task.
     TaskTranslate,
+    /// The caption task.
+    TaskCaption,
+    /// Play the words of a sentence one after another, or stop that.
+    PlayWords,
+    /// Put the sentence on the clipboard.
+    CopySentence,
+    /// Let the sentence be chosen freely again.
+    FreeWords,
     /// Choose a checkpoint in a dialog.
     OpenCheckpoint,
     /// Choose, in a dialog, the checkpoint of the way back of a translation.
@@ -102,7 +110,7 @@ use Command as C;
 
 impl Command {
     /// All commands, in palette order.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 49] = [
         C::Open,
         C::OpenFolder,
         C::OpenPath,
@@ -131,6 +139,10 @@ impl Command {
         C::TaskStyle,
         C::TaskSegment,
         C::TaskTranslate,
+        C::TaskCaption,
+        C::PlayWords,
+        C::CopySentence,
+        C::FreeWords,
         C::OpenCheckpoint,
         C::JoinWayBack,
         C::ChoosePartner,
@@ -198,6 +210,10 @@ impl Command {
             C::TaskStyle => ("cmd-task-style", Icon::Palette, key(none, Key::Num1)),
             C::TaskSegment => ("cmd-task-segment", Icon::Shapes, key(none, Key::Num2)),
             C::TaskTranslate => ("cmd-task-translate", Icon::ArrowLeftRight, key(none, Key::Num3)),
+            C::TaskCaption => ("cmd-task-caption", Icon::MessageSquareText, key(none, Key::Num4)),
+            C::PlayWords => ("cmd-play-words", Icon::Play, key(none, Key::P)),
+            C::CopySentence => ("cmd-copy-sentence", Icon::ClipboardCopy, None),
+            C::FreeWords => ("cmd-free-words", Icon::Shuffle, None),
             C::OpenCheckpoint => ("cmd-open-checkpoint", Icon::BrainCircuit, None),
             C::JoinWayBack => ("cmd-join-way-back", Icon::Undo, None),
             C::ChoosePartner => ("cmd-choose-partner", Icon::ImagePlus, None),

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::App;
+use super::caption_look::CaptionView;
+use super::captioned::{Step, Told};
 use super::panes::{self, Panes};
 use super::session::Task;
 use super::studio::Entry;
 use super::translate_look::{Chart, TranslateView};
+use crate::gpu::attention::{self, AttentionError};
 use crate::gpu::overlay::{self, ScalarMap};
 use crate::gpu::{Blend, Overlay, Tint, composite};
 use crate::imaging::{Format, ImagingError, Loss, Picture};
@@ -35,8 +38,12 @@ pub enum Over {
     Map(Arc<Outcome>, Map, Tint),
     /// A map of a translation.
     Chart(Arc<translate::Outcome>, Chart),
+    /// Where a captioning network looked.
+    Attention(Told, Step, attention::Look),
     /// Not over it, but beside it: the panes of a view.
     Panes(Panes),
+    /// A contact sheet of a sentence's words.
+    Words(Told, attention::Look),
 }
 
 /// Which map is read off a segmentation's scores.
@@ -79,15 +86,18 @@ impl Composition {
                 overlay::export_scalar(&self.original, &ScalarMap { size, values: &values }, tint)
             }
             Over::Chart(outcome, chart) => panes::tinted(&self.original, outcome, *chart),
+            Over::Attention(told, step, look) => panes::attended(&self.original, told, *step, look),
             Over::Panes(panes) => panes.compose(self.original.size()),
+            Over::Words(told, look) => contact_sheet(&self.original, told, look),
         }
     }
 
-    /// Width and height of the picture as it is seen.
-    pub fn size(&self) -> [u32; 2] {
+    /// Width and height of the picture as it is seen; `None` where that is not known before it is composed.
+    pub fn size(&self) -> Option<[u32; 2]> {
         match &self.over {
-            Over::Panes(panes) => panes.size(self.original.size()),
-            _ => self.original.size(),
+            Over::Panes(panes) => Some(panes.size(self.original.size())),
+            Over::Words(..) => None,
+            _ => Some(self.original.size()),
         }
     }
 
@@ -95,7 +105,7 @@ impl Composition {
     pub fn losses(&self, format: Format) -> Vec<Loss> {
         match &self.over {
             // Sheets are opaque and have 8 bits.
-            Over::Panes(_) => format.losses_of(self.size(), false, false),
+            Over::Panes(_) | Over::Words(..) => format.losses_of(self.size().unwrap_or([1; 2]), false, false),
             _ => format.losses(&self.original),
         }
     }
@@ -104,6 +114,16 @@ impl Composition {
     pub fn has_result(&self) -> bool {
         !matches!(self.over, Over::Nothing)
     }
+}
+
+/// The words of a sentence with their maps, on one sheet.
+fn contact_sheet(original: &Picture, told: &Told, look: &attention::Look) -> Result<Picture, ImagingError> {
+    let refused = |reason: String| ImagingError::Encode { format: "a contact sheet", reason };
+    let sentence = told.sentence().ok_or_else(|| refused("there is no sentence".into()))?;
+    attention::contact_sheet(original, sentence, told.outcome.grid, look).map_err(|e| match e {
+        AttentionError::Imaging(e) => e,
+        other => refused(other.to_string()),
+    })
 }
 
 impl App {
@@ -121,8 +141,23 @@ impl App {
             },
             Task::Segment => self.segmentation_of(e),
             Task::Translate => self.translation_of(e).unwrap_or(Over::Nothing),
+            Task::Caption => self.attention_of(e).unwrap_or(Over::Nothing),
         };
         Composition { original: e.picture.clone(), over }
+    }
+
+    /// Of a caption what its view shows; the drawing of the beam is no picture, but the picture stands in it.
+    fn attention_of(&self, e: &Entry) -> Option<Over> {
+        let (look, shown) = (&self.session.caption, Some(e.id) == self.studio.selected);
+        let c = e.caption(&look.asked(e.id))?;
+        // Of other pictures than the shown one nobody chose a sentence or a word.
+        let told = c.told(if shown { self.reading.pick } else { Default::default() });
+        let step = if shown { self.reading.step } else { told.sharpest() };
+        match look.view {
+            CaptionView::Words if told.attends() => Some(Over::Words(told, look.drawing())),
+            CaptionView::Beside => self.sentences(e, told, step).map(Over::Panes),
+            _ => Some(Over::Attention(told, step, look.drawing())),
+        }
     }
 
     fn translation_of(&self, e: &Entry) -> Option<Over> {

@@ -1,21 +1,13 @@
 //! The system's file dialogs, asked on a thread of their own so that the window goes on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::studio::PictureId;
 use super::translate_look::Model;
-
-/// How the names of checkpoints end.
-pub const CHECKPOINT_EXTENSIONS: [&str; 6] = ["safetensors", "pth", "pt", "tar", "bin", "ckpt"];
-
-/// Whether a path is called like a checkpoint, and no folder.
-pub fn is_checkpoint(path: &Path) -> bool {
-    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    ending.is_some_and(|e| CHECKPOINT_EXTENSIONS.contains(&e.as_str())) && !path.is_dir()
-}
+pub use crate::zoo::{CHECKPOINT_EXTENSIONS, is_checkpoint};
 
 /// What a dialog was opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]

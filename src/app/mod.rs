@@ -1,6 +1,8 @@
 //! The window: panels around a canvas. It knows what tasks take and give, never how a network computes.
 
 mod actions;
+pub mod caption_look;
+pub mod captioned;
 pub mod commands;
 pub mod compose;
 pub mod dialogs;
@@ -9,6 +11,7 @@ pub mod panels;
 pub mod panes;
 pub mod partner;
 pub mod product;
+pub mod reading;
 mod request;
 pub mod rescue;
 pub mod segment_look;
@@ -43,8 +46,9 @@ use workers::FileJob;
 use crate::imaging::Picture;
 
 /// The pictures that come with Lucida, first the one the window opens with.
-const SAMPLES: [(&str, &[u8]); 4] = [
+const SAMPLES: [(&str, &[u8]); 5] = [
     ("castle.jpg", include_bytes!("../../assets/samples/castle.jpg")),
+    ("dog.jpg", include_bytes!("../../assets/samples/dog.jpg")),
     ("red-panda.jpg", include_bytes!("../../assets/samples/red-panda.jpg")),
     ("coffee.jpg", include_bytes!("../../assets/samples/coffee.jpg")),
     ("town-map.png", include_bytes!("../../assets/samples/town-map.png")),
@@ -119,6 +123,9 @@ pub struct App {
     asked_params: Option<(studio::PictureId, crate::tasks::style::Params)>,
     asked_segmentations: Vec<(studio::PictureId, Asked)>,
     asked_translations: Vec<(studio::PictureId, translate_look::Asked)>,
+    asked_captions: Vec<(studio::PictureId, caption_look::Asked)>,
+    /// Where a person is in a caption.
+    pub reading: reading::Reading,
     /// The models that a person added, as far as they were looked for, and for which task.
     added: Option<(Task, Vec<String>)>,
     saved: Session,
@@ -172,6 +179,8 @@ impl App {
             asked_params: None,
             asked_segmentations: Vec::new(),
             asked_translations: Vec::new(),
+            asked_captions: Vec::new(),
+            reading: Default::default(),
             added: None,
             saved: session.clone(),
             save_at: None,
@@ -323,6 +332,7 @@ impl App {
                 self.paintings.insert(id, ctx.load_texture("painting", image, TextureOptions::LINEAR));
             }
             News::Recognised(path, crate::zoo::Task::Translate) => self.take_translator(path),
+            News::Recognised(path, crate::zoo::Task::Caption) => self.take_captioner(path),
             News::Recognised(path, _) => self.take_segmenter(path),
         }
     }
@@ -354,6 +364,7 @@ impl App {
                 self.asked_segmentations = wanted;
             }
             Task::Translate => self.want_translations(id),
+            Task::Caption => self.want_captions(id),
         }
     }
 
@@ -424,6 +435,8 @@ impl eframe::App for App {
         self.take_input(&ctx);
         self.asked.extend(commands::pressed(&ctx));
 
+        self.follow_caption(&ctx);
+
         panels::menu_bar::show(self, ui);
         panels::status_bar::show(self, ui);
         panels::rail::show(self, ui);
@@ -433,7 +446,7 @@ impl eframe::App for App {
         let frame = egui::Frame::NONE.fill(egui::Color32::from_gray(fill));
         CentralPanel::default().frame(frame).show(ui, |ui| {
             panels::canvas::show(self, ui);
-            if let Some(c) = self.notices.show(ui, &self.words) {
+            if let Some(c) = self.notices.show(ui, &self.words, self.canvas.below) {
                 self.ask(c);
             }
         });

@@ -62,8 +62,8 @@ impl Notices {
         self.0.iter().map(|n| n.text.as_str())
     }
 
-    /// Draws the messages in the lower right corner of `ui`. Returns the command of a pressed button.
-    pub fn show(&mut self, ui: &Ui, words: &Words) -> Option<Command> {
+    /// Draws the messages in the lower right corner of `ui`, `below` free below them. Returns the command of a pressed button.
+    pub fn show(&mut self, ui: &Ui, words: &Words, below: f32) -> Option<Command> {
         let now = Instant::now();
         self.0.retain(|n| n.until.is_none_or(|t| t > now));
         if let Some(next) = self.0.iter().filter_map(|n| n.until).min() {
@@ -71,7 +71,7 @@ impl Notices {
         }
         // Above the canvas' bars, so that neither covers the other.
         let mut bounds = ui.max_rect().shrink(12.0);
-        bounds.max.y -= 48.0;
+        bounds.max.y -= below.max(48.0);
         let mut asked = None;
         let mut closed = None;
         Area::new(Id::unique("notices"))

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::App;
+use super::caption_look::Against;
+use super::captioned::{Step, Told};
 use super::studio::Entry;
 use super::translate_look::{Asked, Chart, Model, Part, TranslateView};
 use super::translated::Translated;
+use crate::gpu::attention;
 use crate::gpu::overlay::{self, ScalarMap};
 use crate::gpu::sheet::{self, Sheet};
 use crate::imaging::{ImagingError, Picture};
@@ -65,9 +68,16 @@ pub struct Panes(Vec<Cell>);
 #[derive(Clone, Debug)]
 struct Cell {
     picture: Arc<Picture>,
-    chart: Option<(Arc<Outcome>, Chart)>,
+    map: Option<Map>,
     title: String,
     note: String,
+}
+
+/// What lies over a picture of a sheet.
+#[derive(Clone, Debug)]
+enum Map {
+    Chart(Arc<Outcome>, Chart),
+    Attention(Told, Step, attention::Look),
 }
 
 impl Panes {
@@ -97,8 +107,9 @@ impl Panes {
     pub fn compose(&self, picture: [u32; 2]) -> Result<Picture, ImagingError> {
         let mut sheet = Sheet::new(picture, Self::scale(picture), self.0.len(), self.columns(picture))?;
         for (i, cell) in self.0.iter().enumerate() {
-            let tinted = match &cell.chart {
-                Some((outcome, chart)) => tinted(&cell.picture, outcome, *chart)?,
+            let tinted = match &cell.map {
+                Some(Map::Chart(outcome, chart)) => tinted(&cell.picture, outcome, *chart)?,
+                Some(Map::Attention(told, step, look)) => attended(&cell.picture, told, *step, look)?,
                 None => (*cell.picture).clone(),
             };
             sheet.paste(i, &tinted, &cell.title, &cell.note);
@@ -116,6 +127,20 @@ pub fn tinted(picture: &Picture, outcome: &Outcome, chart: Chart) -> Result<Pict
         Some(map) => overlay::export_scalar(picture, &ScalarMap { size: map.size, values: &map.values }, &chart.tint()),
         None => Ok(picture.clone()),
     }
+}
+
+/// A picture under a map of a sentence; without a map as it is.
+///
+/// # Errors
+/// Those of [`attention::map`].
+pub fn attended(picture: &Picture, told: &Told, step: Step, look: &attention::Look) -> Result<Picture, ImagingError> {
+    let (Some(values), Some(sentence)) = (told.values(step), told.sentence()) else { return Ok(picture.clone()) };
+    let grid = told.outcome.grid;
+    let range = match step {
+        Step::Sum => attention::sum_range(sentence, grid),
+        _ => attention::range(&values, sentence, grid, look.scale),
+    };
+    attention::map(picture, grid, &values, look, range)
 }
 
 /// A mean over red, green and blue, 0..=1, in steps of 255.
@@ -272,9 +297,31 @@ impl App {
                 }
                 Shows::Waiting | Shows::Missing(_) | Shows::Nothing(_) => return None,
             };
-            Some(Cell { picture, chart: outcome.zip(pane.chart), title: pane.title, note: pane.note })
+            let map = outcome.zip(pane.chart).map(|(outcome, chart)| Map::Chart(outcome, chart));
+            Some(Cell { picture, map, title: pane.title, note: pane.note })
         };
         Some(Panes(panes.into_iter().filter_map(cell).collect()))
+    }
+}
+
+impl App {
+    /// Two sentences about a picture as a sheet; `None` until both are there.
+    pub(super) fn sentences(&self, e: &Entry, told: Told, step: Step) -> Option<Panes> {
+        let look = &self.session.caption;
+        let cell = |told: Told, name: String| {
+            let sentence = told.sentence()?;
+            let (title, note) = (sentence.text(), format!("{name} · {}", self.log_prob(sentence)));
+            let map = Some(Map::Attention(told, step, look.drawing()));
+            Some(Cell { picture: e.picture.clone(), map, title, note })
+        };
+        let (beside, name) = match look.against {
+            Against::Greedy => (e.caption(&look.asked(e.id))?.greedy(), self.words.get("caption-greedy")),
+            _ => {
+                let asked = look.asked_beside(e.id)?;
+                (e.caption(&asked)?.told(Default::default()), self.model_name(&asked.model))
+            }
+        };
+        Some(Panes(vec![cell(told, self.model_name(&look.model))?, cell(beside, name)?]))
     }
 }
 
@@ -298,7 +345,7 @@ mod tests {
     fn the_sheet_of_thin_pictures_is_not_much_larger_than_they_are() {
         let cell = || Cell {
             picture: Arc::new(Picture::from_rgba8(1, 1, vec![0; 4]).unwrap_or_else(|_| unreachable!())),
-            chart: None,
+            map: None,
             title: String::new(),
             note: String::new(),
         };

@@ -30,16 +30,31 @@ impl Studio {
         }
     }
 
+    /// Asks for a result of a picture of the strip, after what other pictures wait for. False where it is there or under way.
+    pub fn request_of(&mut self, id: PictureId, request: &impl Request) -> bool {
+        let picture = self.entry(id).map(|e| e.picture.clone());
+        picture.is_some_and(|p| self.queue(id, p, request, |j| matches!(j, NetJob::Gallery { .. })))
+    }
+
     /// Asks for a result of every picture of the strip. Returns how many jobs that makes.
     pub fn request_all(&mut self, request: &impl Request) -> usize {
-        let all: Vec<_> = self.entries.iter().map(|e| (e.id, e.picture.clone())).collect();
-        let after = |j: &NetJob| matches!(j, NetJob::Gallery { .. });
-        all.into_iter().filter(|(id, p)| self.queue(*id, p.clone(), request, after)).count()
+        let all: Vec<_> = self.entries.iter().map(|e| e.id).collect();
+        all.into_iter().filter(|id| self.request_of(*id, request)).count()
     }
 
     /// Whether a job that makes this result of a picture runs or waits.
     pub fn requested(&self, id: PictureId, request: &impl Request) -> bool {
-        self.nets.jobs().any(|j| j.entry() == Some(id) && request.is_served_by(j))
+        let running = self.nets.running().filter(|r| Some(r.id) != self.outdated).map(|r| &*r.job);
+        running.into_iter().chain(self.nets.waiting()).any(|j| j.entry() == Some(id) && request.is_served_by(j))
+    }
+
+    /// A checkpoint may hold other weights by now: nothing is made with the old ones any more.
+    pub fn outdate(&mut self, model: &str) {
+        self.nets.drop_waiting(|job| job.uses(model));
+        if let Some(id) = self.nets.running().filter(|r| r.job.uses(model)).map(|r| r.id) {
+            self.nets.cancel(id);
+            self.outdated = Some(id);
+        }
     }
 
     /// `before` tells which waiting jobs it goes before. Those that load models stay first: they have to be loaded in any

@@ -28,21 +28,24 @@ pub fn run(app: &mut App) {
     );
 }
 
-/// Writes every result, with the settings in force, as PNG into `folder`. Returns how many were written.
+/// Writes every result, with the settings in force, as PNG (of captions the sentence) into `folder`. Returns how many were written.
 pub fn results(app: &App, folder: &Path) -> usize {
     let mut saved = 0;
-    let mut save = |name: String, entry: &Entry, over: Over| {
+    let mut write = |name: String, product: Product| {
         let path = folder.join(name);
-        let composition = Composition { original: entry.picture.clone(), over };
         let written = std::fs::create_dir_all(folder)
             .map_err(|e| e.to_string())
-            .and_then(|()| Product::Picture(composition, Format::Png).save(&path, false).map_err(|e| e.to_string()));
+            .and_then(|()| product.save(&path, false).map_err(|e| e.to_string()));
         match written {
             Ok(()) => saved += 1,
             Err(why) => eprintln!("lucida: {}: {why}", path.display()),
         }
     };
     for entry in &app.studio.entries {
+        let mut save = |name: String, entry: &Entry, over: Over| {
+            let composition = Composition { original: entry.picture.clone(), over };
+            write(name, Product::Picture(composition, Format::Png));
+        };
         let stem = Path::new(&entry.name).file_stem().unwrap_or_default().to_string_lossy();
         for (i, made) in entry.made.iter().enumerate() {
             let style = made.params.mix.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join("+");
@@ -56,6 +59,10 @@ pub fn results(app: &App, folder: &Path) -> usize {
         for (i, t) in entry.translated.iter().enumerate() {
             let over = Over::Picture(t.outcome.translated.clone(), app.session.translate.blend());
             save(format!("{stem}-{}-{}.png", t.outcome.model, i + 1), entry, over);
+        }
+        for (i, c) in entry.captioned.iter().enumerate() {
+            let text = c.told(Default::default()).sentence().map(|s| s.text() + "\n").unwrap_or_default();
+            write(format!("{stem}-{}-{}.txt", c.outcome.model, i + 1), Product::Text(text));
         }
     }
     saved

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::caption_look::CaptionLook;
 use super::segment_look::SegmentLook;
 use super::translate_look::TranslateLook;
 use super::words::Language;
@@ -52,7 +53,7 @@ impl Look {
 }
 
 /// The settings of all tasks.
-pub type Looks = (Look, SegmentLook, TranslateLook);
+pub type Looks = (Look, SegmentLook, TranslateLook, CaptionLook);
 
 /// The theme, as chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,7 @@ pub enum Task {
     Style,
     Segment,
     Translate,
+    Caption,
 }
 
 /// How original and result are compared.
@@ -128,10 +130,13 @@ pub struct Session {
     pub look: Look,
     pub segment: SegmentLook,
     pub translate: TranslateLook,
+    pub caption: CaptionLook,
     /// Checkpoints of segmentation that were opened, the newest first.
     pub checkpoints: Vec<PathBuf>,
     /// The same of translation.
     pub generators: Vec<PathBuf>,
+    /// The same of captioning.
+    pub captioners: Vec<PathBuf>,
     pub export: Export,
     pub pictures: Vec<PathBuf>,
     pub selected: usize,
@@ -153,8 +158,10 @@ impl Default for Session {
             look: Look::default(),
             segment: SegmentLook::default(),
             translate: TranslateLook::default(),
+            caption: CaptionLook::default(),
             checkpoints: Vec::new(),
             generators: Vec::new(),
+            captioners: Vec::new(),
             export: Export::default(),
             pictures: Vec::new(),
             selected: 0,
@@ -192,8 +199,10 @@ impl Session {
             look: take(&mut table, "look", d.look.clone(), &mut bad),
             segment: take(&mut table, "segment", d.segment, &mut bad),
             translate: take(&mut table, "translate", d.translate, &mut bad),
+            caption: take(&mut table, "caption", d.caption, &mut bad),
             checkpoints: take(&mut table, "checkpoints", d.checkpoints, &mut bad),
             generators: take(&mut table, "generators", d.generators, &mut bad),
+            captioners: take(&mut table, "captioners", d.captioners, &mut bad),
             export: take(&mut table, "export", d.export.clone(), &mut bad),
             pictures: take(&mut table, "pictures", d.pictures, &mut bad),
             selected: take(&mut table, "selected", d.selected, &mut bad),
@@ -211,24 +220,29 @@ impl Session {
         }
         s.segment.mend();
         s.translate.mend();
+        s.caption.mend();
         Ok((s, bad))
     }
 
     /// What undo and redo go back and forth over.
     pub fn looks(&self) -> Looks {
-        (self.look.clone(), self.segment.clone(), self.translate.clone())
+        (self.look.clone(), self.segment.clone(), self.translate.clone(), self.caption.clone())
     }
 
     /// Goes back (or forth) to settings; where another task's have changed, that task is shown, for what is undone unseen
     /// is lost.
-    pub fn take_looks(&mut self, (look, segment, translate): Looks) {
-        match (look != self.look, segment != self.segment, translate != self.translate) {
-            (true, false, false) => self.task = Task::Style,
-            (false, true, false) => self.task = Task::Segment,
-            (false, false, true) => self.task = Task::Translate,
-            _ => {}
+    pub fn take_looks(&mut self, (look, segment, translate, caption): Looks) {
+        let changed = [
+            (look != self.look, Task::Style),
+            (segment != self.segment, Task::Segment),
+            (translate != self.translate, Task::Translate),
+            (caption != self.caption, Task::Caption),
+        ];
+        let mut changed = changed.into_iter().filter(|(changed, _)| *changed);
+        if let (Some((_, task)), None) = (changed.next(), changed.next()) {
+            self.task = task;
         }
-        (self.look, self.segment, self.translate) = (look, segment, translate);
+        (self.look, self.segment, self.translate, self.caption) = (look, segment, translate, caption);
     }
 
     /// Loads the session from its file; a missing file is a first start. The second part are warnings: the names of

@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
+use super::caption_look;
+use super::captioned::Captioned;
 use super::partner::Search;
 use super::segmented::Segmented;
 use super::translate_look::{Facts, Model};
@@ -22,7 +24,7 @@ use crate::tasks::style::{Params, Stylizer};
 use crate::zoo;
 
 /// Names a picture of the strip for as long as the program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PictureId(u64);
 
 /// Pixels on the GPU, or not.
@@ -71,6 +73,10 @@ pub struct Entry {
     pub segmented: Vec<Segmented>,
     /// Translations, newest first. Never dropped by a later failure.
     pub translated: Vec<Translated>,
+    /// Captions, newest first. Never dropped by a later failure.
+    pub captioned: Vec<Captioned>,
+    /// Sentences that are being said.
+    pub(super) telling: Vec<(caption_look::Asked, Vec<String>)>,
     pub(super) partner: Search,
     /// What each style makes of this picture, by style id.
     pub gallery: HashMap<String, TextureHandle>,
@@ -98,6 +104,11 @@ impl Entry {
             (Place::Translated(asked, _) | Place::Chart(asked, _), texture) => {
                 if let Some(t) = self.translated.iter_mut().find(|t| t.asked == *asked) {
                     t.take_upload(place, texture);
+                }
+            }
+            (Place::Attention(asked), texture) => {
+                if let Some(c) = self.captioned.iter_mut().find(|c| c.asked == *asked) {
+                    c.take_upload(texture);
                 }
             }
             (Place::Partner(path), texture) => {
@@ -132,6 +143,8 @@ pub struct Studio {
     pub stylizer: Option<Arc<Stylizer>>,
     /// What is known of the translation models that were asked for; nothing yet of those still to be loaded.
     pub(super) met: HashMap<Model, Option<Facts>>,
+    /// The job that ran when its model's file was opened again: what still comes of it is of other weights.
+    pub(super) outdated: Option<JobId>,
     next: u64,
 }
 
@@ -175,6 +188,7 @@ impl Studio {
             files: Worker::start("lucida-files", wake(ctx), file_work(gpu))?,
             stylizer: None,
             met: HashMap::new(),
+            outdated: None,
             next: 0,
         })
     }
@@ -296,6 +310,7 @@ impl Studio {
         let mut news = Vec::new();
         for event in self.nets.drain() {
             match event {
+                Event::Part(id, _) | Event::Ended(id, _) if Some(id) == self.outdated => {}
                 Event::Part(_, o) | Event::Ended(_, Ok(o)) => self.take_net(ctx, o),
                 Event::Ended(_, Err(Failure::Cancelled)) => {}
                 Event::Ended(_, Err(Failure::Failed(why))) => news.push(News::Failed(why)),
@@ -350,6 +365,16 @@ impl Studio {
                     e.take_translation(Translated::new(done.asked, done.outcome, thumb, done.texture));
                 }
             }
+            NetOutcome::Telling { entry, asked, words } => {
+                if let Some(e) = self.entry(entry) {
+                    e.take_telling(asked, words);
+                }
+            }
+            NetOutcome::Captioned(done) => {
+                if let Some(e) = self.entry(done.entry) {
+                    e.take_caption(Captioned::new(done.asked, done.outcome, done.greedy, done.maps));
+                }
+            }
         }
     }
 
@@ -367,6 +392,8 @@ impl Studio {
                     made: Vec::new(),
                     segmented: Vec::new(),
                     translated: Vec::new(),
+                    captioned: Vec::new(),
+                    telling: Vec::new(),
                     partner: Search::default(),
                     gallery: HashMap::new(),
                     texture: Slot::Missing,
@@ -411,6 +438,7 @@ impl Studio {
             e.preview = None;
             e.segmented.iter_mut().for_each(Segmented::forget_textures);
             e.translated.iter_mut().for_each(Translated::forget_textures);
+            e.captioned.iter_mut().for_each(Captioned::forget_textures);
             if let Search::Over(Some(partner)) = &mut e.partner {
                 partner.texture = Slot::Missing;
             }

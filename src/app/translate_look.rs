@@ -40,6 +40,13 @@ pub struct Model {
     pub back: Option<String>,
 }
 
+impl Model {
+    /// Whether one of its networks is the model of this id, or the checkpoint at this path.
+    pub fn uses(&self, network: &str) -> bool {
+        self.id == network || self.back.as_deref() == Some(network)
+    }
+}
+
 /// What is known of a model once it is loaded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {

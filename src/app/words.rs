@@ -114,6 +114,22 @@ impl Words {
         if self.has(&key) { self.get(&key) } else { name.to_owned() }
     }
 
+    /// A word as a captioning network says it; its marks are told in the language.
+    pub fn said(&self, word: &str) -> String {
+        match word {
+            "<end>" => self.get("word-end"),
+            "<start>" => self.get("word-start"),
+            "<unk>" => self.get("word-unknown"),
+            "<pad>" => self.get("word-pad"),
+            word => word.to_owned(),
+        }
+    }
+
+    /// A sentence as a captioning network says it.
+    pub fn sentence(&self, s: &crate::tasks::caption::Sentence) -> String {
+        s.words.iter().map(|word| self.said(&word.text)).collect::<Vec<_>>().join(" ")
+    }
+
     fn format(&self, key: &str, args: Option<&FluentArgs>) -> String {
         for bundle in &self.bundles {
             if let Some(pattern) = bundle.get_message(key).and_then(|m| m.value()) {

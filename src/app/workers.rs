@@ -1,5 +1,6 @@
 //! What the two workers of the window are asked, what they answer, and the code that runs on their threads.
 
+mod captions;
 mod files;
 mod nets;
 
@@ -8,6 +9,8 @@ use std::sync::Arc;
 
 use egui::ColorImage;
 
+use super::caption_look;
+use super::captioned::Maps;
 use super::compose::{Composition, Map};
 use super::partner::{Found, Source};
 use super::product::Product;
@@ -17,6 +20,7 @@ use super::translate_look::{self, Chart, Facts, Model, Part};
 use crate::gpu::{LabelTexture, PictureTexture, ScalarTexture};
 use crate::imaging::Picture;
 use crate::jobs::Failure;
+use crate::tasks::caption;
 use crate::tasks::segment::Outcome;
 use crate::tasks::style::{Params, Stylizer};
 use crate::tasks::translate;
@@ -48,6 +52,8 @@ pub enum NetJob {
     Meet { model: Model },
     /// Translate.
     Translate { entry: PictureId, picture: Arc<Picture>, asked: translate_look::Asked },
+    /// Say what is in a picture.
+    Caption { entry: PictureId, picture: Arc<Picture>, asked: caption_look::Asked },
 }
 
 impl NetJob {
@@ -58,7 +64,19 @@ impl NetJob {
             NetJob::Style { entry, .. }
             | NetJob::Gallery { entry, .. }
             | NetJob::Segment { entry, .. }
-            | NetJob::Translate { entry, .. } => Some(*entry),
+            | NetJob::Translate { entry, .. }
+            | NetJob::Caption { entry, .. } => Some(*entry),
+        }
+    }
+
+    /// Whether it runs or loads the model of this id, or the checkpoint at this path.
+    pub fn uses(&self, model: &str) -> bool {
+        match self {
+            NetJob::Load | NetJob::Style { .. } | NetJob::Gallery { .. } => false,
+            NetJob::Segment { asked, .. } => asked.model == model,
+            NetJob::Meet { model: loaded } => loaded.uses(model),
+            NetJob::Translate { asked, .. } => asked.model.uses(model),
+            NetJob::Caption { asked, .. } => asked.model == model,
         }
     }
 }
@@ -89,6 +107,10 @@ pub enum NetOutcome {
     Met { model: Model, facts: Facts },
     /// The translated picture, and what was asked for beside it.
     Translated(Box<TranslateDone>),
+    /// How the likeliest sentence goes so far.
+    Telling { entry: PictureId, asked: caption_look::Asked, words: Vec<String> },
+    /// The sentences.
+    Captioned(Box<CaptionDone>),
 }
 
 /// A finished segmentation, on its way to the window.
@@ -111,6 +133,17 @@ pub struct TranslateDone {
     pub outcome: Arc<translate::Outcome>,
     pub thumb: ColorImage,
     pub texture: Option<Arc<PictureTexture>>,
+}
+
+/// A finished caption, on its way to the window.
+#[allow(missing_docs)] // the fields say it
+pub struct CaptionDone {
+    pub entry: PictureId,
+    pub asked: caption_look::Asked,
+    pub outcome: Arc<caption::Outcome>,
+    /// What the greedy search says, where that is another one.
+    pub greedy: Option<Arc<caption::Outcome>>,
+    pub maps: Option<Arc<Maps>>,
 }
 
 /// What a file job is asked to do.
@@ -148,6 +181,8 @@ pub enum Place {
     Map(Asked, Map),
     Translated(translate_look::Asked, Part),
     Chart(translate_look::Asked, Chart),
+    /// All maps of a caption.
+    Attention(caption_look::Asked),
     /// The true partner that was read from this file.
     Partner(PathBuf),
 }
@@ -158,6 +193,8 @@ pub enum Pixels {
     Picture(Arc<Picture>),
     Segmentation(Arc<Outcome>),
     Translation(Arc<translate::Outcome>),
+    /// What was said, and what the greedy search says.
+    Caption(Arc<caption::Outcome>, Option<Arc<caption::Outcome>>),
 }
 
 /// A texture that was made.
@@ -166,6 +203,7 @@ pub enum Uploaded {
     Picture(Arc<PictureTexture>),
     Labels(Arc<LabelTexture>),
     Map(Arc<ScalarTexture>),
+    Maps(Arc<Maps>),
 }
 
 /// What a file job gives back.

@@ -1,6 +1,9 @@
 //! The whole window, driven by role and label as a person (or a screen reader) would: drop, pick, slide, undo, export.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod caption;
+mod caption_export;
+mod caption_models;
 mod segment;
 mod translate;
 

@@ -7,6 +7,7 @@ use lucide_icons::Icon;
 
 use crate::app::App;
 use crate::app::commands::Command as C;
+use crate::app::panels::captions;
 use crate::app::panels::menu_bar::tip;
 use crate::app::panels::panes;
 use crate::app::panels::regions::{self, Place, Side};
@@ -23,6 +24,7 @@ use crate::gpu::{Compare, Over, Pane, Scene, View, paint};
 /// Draws the canvas.
 pub fn show(app: &mut App, ui: &mut Ui) {
     let rect = ui.max_rect();
+    app.canvas.below = 0.0;
     let r = ui.interact(rect, ui.scope_id().with("canvas"), Sense::click_and_drag());
     let Some((id, name, size)) = app.studio.current().map(|e| (e.id, e.name.clone(), e.picture.size())) else {
         invitation(app, ui, rect);
@@ -32,6 +34,12 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     let label = app.words.with("canvas-label", [("name", name)]);
     r.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &label));
 
+    if app.session.task == Task::Caption {
+        captions::show(app, ui, &r, (id, size));
+        progress_line(app, ui, rect, id);
+        hovering(app, ui, rect);
+        return;
+    }
     let panes = app.studio.current().map(|e| app.panes(e, false)).unwrap_or_default();
     if !panes.is_empty() {
         let view = panes::show(app, ui, &r, (id, size), &panes);
@@ -133,6 +141,8 @@ fn laid(app: &mut App) -> Laid {
         },
         Task::Segment => segmentation(app).unwrap_or(nothing),
         Task::Translate => Laid { over: translation(app).unwrap_or_default(), ..nothing },
+        // It has a canvas of its own.
+        Task::Caption => nothing,
     }
 }
 
@@ -295,20 +305,24 @@ fn compare_bar(app: &mut App, ui: &mut Ui, rect: Rect, has_result: bool) {
 }
 
 fn zoom_bar(app: &mut App, ui: &mut Ui, rect: Rect, view: View) {
-    bar(ui, rect.left_bottom() + vec2(12.0, -12.0), Align2::LEFT_BOTTOM, 188.0, |ui| {
-        for c in [C::ZoomOut, C::ZoomIn, C::ZoomFit] {
-            let name = app.words.get(c.key());
-            if icon_only(ui, c.icon(), &name).on_hover_text(tip(&app.words, c)).clicked() {
-                app.ask(c);
-            }
+    let at = rect.left_bottom() + vec2(12.0, -12.0);
+    bar(ui, at, Align2::LEFT_BOTTOM, 188.0, |ui| zoom_buttons(app, ui, view));
+}
+
+/// The buttons for zooming, in a row.
+pub(super) fn zoom_buttons(app: &mut App, ui: &mut Ui, view: View) {
+    for c in [C::ZoomOut, C::ZoomIn, C::ZoomFit] {
+        let name = app.words.get(c.key());
+        if icon_only(ui, c.icon(), &name).on_hover_text(tip(&app.words, c)).clicked() {
+            app.ask(c);
         }
-        let text = format!("{:.0} %", view.zoom * 100.0);
-        let name = app.words.get("zoom-now");
-        let r = ui.add(egui::Button::new(caption(&text)).frame_when_inactive(false).min_size(vec2(52.0, 26.0)));
-        if named(r, Role::Button, &name).on_hover_text(tip(&app.words, C::ZoomOne)).clicked() {
-            app.ask(C::ZoomOne);
-        }
-    });
+    }
+    let text = format!("{:.0} %", view.zoom * 100.0);
+    let name = app.words.get("zoom-now");
+    let r = ui.add(egui::Button::new(caption(&text)).frame_when_inactive(false).min_size(vec2(52.0, 26.0)));
+    if named(r, Role::Button, &name).on_hover_text(tip(&app.words, C::ZoomOne)).clicked() {
+        app.ask(C::ZoomOne);
+    }
 }
 
 /// The empty canvas is an invitation.

@@ -1,22 +1,23 @@
 //! Saving what is seen: where, in which format, and what that format would lose.
 
+mod what;
+
 use std::path::{Path, PathBuf};
 
 use egui::{Key, Role, TextEdit, Ui, WidgetInfo};
 use lucide_icons::Icon;
 
 use crate::app::App;
-use crate::app::compose::{Composition, Over};
+use crate::app::compose::Composition;
 use crate::app::dialogs::Ask;
 use crate::app::product::Product;
 use crate::app::segment_look::Shown;
 use crate::app::session::Task;
-use crate::app::translate_look::{Chart, Part};
 use crate::app::widgets::{caption, dialog, icon, icon_button, main_button, named};
 use crate::app::workers::FileJob;
 use crate::gpu::OverlayMode;
 use crate::imaging::{Format, Loss};
-use crate::tasks::segment::Area;
+use what::{What, product};
 
 /// What the person is filling in.
 pub struct State {
@@ -26,97 +27,6 @@ pub struct State {
     replace: bool,
     /// The field takes the keyboard once, when the dialog opens.
     opened: bool,
-}
-
-/// What of a result is saved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum What {
-    /// The picture, as it is seen.
-    #[default]
-    Picture,
-    /// A segmentation's labels.
-    Labels,
-    /// Its classes, one cut-out each.
-    CutOuts,
-    /// Its areas in numbers.
-    Areas,
-    /// A translation's way back.
-    Back,
-    /// How far that is from the picture.
-    Error,
-    /// What the discriminator says of the translation.
-    Verdict,
-    /// What the way back makes of the picture itself.
-    Identity,
-}
-
-impl What {
-    /// What there may be to save of a task's results.
-    fn of(task: Task) -> &'static [What] {
-        match task {
-            Task::Style => &[What::Picture],
-            Task::Segment => &[What::Picture, What::Labels, What::CutOuts, What::Areas],
-            Task::Translate => &[What::Picture, What::Back, What::Error, What::Verdict, What::Identity],
-        }
-    }
-
-    fn key(self) -> &'static str {
-        match self {
-            What::Picture => "export-what-picture",
-            What::Labels => "export-what-labels",
-            What::CutOuts => "export-what-cut-outs",
-            What::Areas => "export-what-areas",
-            What::Back => "export-what-back",
-            What::Error => "export-what-error",
-            What::Verdict => "export-what-verdict",
-            What::Identity => "export-what-identity",
-        }
-    }
-
-    /// What its file's name has before its ending.
-    fn suffix(self) -> &'static str {
-        match self {
-            What::Picture => "",
-            What::Labels => "-labels",
-            What::CutOuts => "-cut-out",
-            What::Areas => "-areas",
-            What::Back => "-back",
-            What::Error => "-error",
-            What::Verdict => "-patches",
-            What::Identity => "-identity",
-        }
-    }
-
-    /// How its file's name ends, where that is not for the person to choose.
-    fn ending(self) -> Option<&'static str> {
-        match self {
-            What::Labels | What::CutOuts => Some("png"),
-            What::Areas => Some("json"),
-            _ => None,
-        }
-    }
-
-    /// It as a picture, where it is one and is there.
-    fn composition(self, app: &App) -> Option<Composition> {
-        let outcome = || Some(app.studio.current()?.translation(&app.translation_asked()?)?.outcome.clone());
-        let part = |part: Part| {
-            let outcome = outcome()?;
-            Some(Composition { original: part.of(&outcome)?.clone(), over: Over::Nothing })
-        };
-        let chart = |chart: Chart| {
-            let outcome = outcome()?;
-            chart.of(&outcome)?;
-            Some(Composition { original: chart.part().of(&outcome)?.clone(), over: Over::Chart(outcome, chart) })
-        };
-        match self {
-            What::Picture => app.seen(),
-            What::Back => part(Part::Back),
-            What::Identity => part(Part::Same),
-            What::Error => chart(Chart::Error),
-            What::Verdict => chart(Chart::Verdict),
-            What::Labels | What::CutOuts | What::Areas => None,
-        }
-    }
 }
 
 const FORMATS: [&str; 4] = ["png", "jpg", "webp", "tiff"];
@@ -130,8 +40,9 @@ pub fn open(app: &mut App) {
         .filter(|f| f.is_dir())
         .or_else(|| directories::UserDirs::new().map(|d| d.home_dir().to_owned()))
         .unwrap_or_default();
-    let path = free_name(&folder, &e.name, app, What::Picture);
-    app.export = Some(State { path: path.display().to_string(), what: What::Picture, replace: false, opened: false });
+    let first = What::first(app);
+    let path = free_name(&folder, &e.name, app, first);
+    app.export = Some(State { path: path.display().to_string(), what: first, replace: false, opened: false });
 }
 
 /// A file name for a picture's result that is not taken in `folder`.
@@ -145,6 +56,10 @@ fn free_name(folder: &Path, picture: &str, app: &App, what: What) -> PathBuf {
         }
         Task::Translate => {
             let model = Path::new(&app.session.translate.model);
+            model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        }
+        Task::Caption => {
+            let model = Path::new(&app.session.caption.model);
             model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
         }
     };
@@ -184,29 +99,6 @@ pub fn all(app: &mut App, folder: &Path) {
     }
 }
 
-/// What the dialog would save now; `None` where the file's name tells no format, or there is no such result.
-fn product(app: &App, state: &State) -> Option<Product> {
-    let asked = app.session.segment.asked();
-    let e = app.studio.current()?;
-    let s = e.segmentation(&asked);
-    match state.what {
-        // A name that promises another kind of file would be a trap.
-        what if what.ending().is_some_and(|ending| !ends_with(&state.path, ending)) => None,
-        What::Labels => s.map(|s| Product::Labels(s.outcome.clone())),
-        What::Areas => s.map(|s| Product::Areas(s.outcome.clone(), s.classes.clone())),
-        What::CutOuts => s.map(|s| {
-            let shown = |a: &Area| {
-                let name = s.classes.get(usize::from(a.class))?;
-                app.session.segment.shows(name).then(|| (a.class, name.clone()))
-            };
-            Product::CutOuts(e.picture.clone(), s.outcome.clone(), s.outcome.areas.iter().filter_map(shown).collect())
-        }),
-        picture => {
-            Some(Product::Picture(picture.composition(app)?, format_of(&state.path, app.session.export.quality)?))
-        }
-    }
-}
-
 /// Draws the dialog, while it is open.
 pub fn show(app: &mut App, ui: &Ui) {
     let Some(mut state) = app.export.take() else { return };
@@ -216,9 +108,10 @@ pub fn show(app: &mut App, ui: &Ui) {
     let modal = dialog(ui, "export").show(ui.ctx(), |ui| {
         ui.set_width(480.0);
         ui.heading(app.words.get("export-title"));
-        let [width, height] = seen.size();
-        let size = if state.what == What::Picture { "export-size" } else { "export-size-part" };
-        ui.label(caption(app.words.with(size, [("width", width), ("height", height)])));
+        let key = if state.what == What::Picture { "export-size" } else { "export-size-part" };
+        if let Some([width, height]) = seen.size().filter(|_| state.what.is_picture()) {
+            ui.label(caption(app.words.with(key, [("width", width), ("height", height)])));
+        }
         let finished = app.seen().is_some_and(|seen| seen.has_result());
         if app.session.task != Task::Style {
             what(app, ui, &mut state, finished);
@@ -264,7 +157,7 @@ pub fn show(app: &mut App, ui: &Ui) {
             possible &= losses(app, ui, &state, &seen);
         } else if let Some(ending) = state.what.ending().filter(|ending| !ends_with(&state.path, ending)) {
             warn(ui, &app.words.with("export-ending", [("ending", ending)]));
-        } else if let Some(product @ Product::CutOuts(..)) = &product {
+        } else if let Some(product @ (Product::CutOuts(..) | Product::Maps(..))) = &product {
             let names: Vec<_> = product.files(Path::new(state.path.trim())).iter().map(|f| file_name(f)).collect();
             possible = !names.is_empty();
             ui.label(caption(app.words.with("export-files", [("files", names.join(", "))])));
@@ -301,9 +194,9 @@ fn what(app: &App, ui: &mut Ui, state: &mut State, has_result: bool) {
         ui.horizontal_wrapped(|ui| {
             for &what in What::of(app.session.task) {
                 let text = app.words.get(what.key());
-                let there = what.ending().is_some() || what.composition(app).is_some();
+                let there = what.is_there(app);
                 let r = ui.add_enabled(there, egui::RadioButton::new(state.what == what, text));
-                let r = r.on_disabled_hover_text(app.words.get("export-not-there"));
+                let r = r.on_disabled_hover_text(app.words.get(what.why_not()));
                 if r.on_hover_text(app.words.get(&format!("{}-tip", what.key()))).clicked() && state.what != what {
                     let folder = Path::new(state.path.trim()).parent().map(Path::to_owned).unwrap_or_default();
                     let name = app.studio.current().map(|e| e.name.clone()).unwrap_or_default();
@@ -391,7 +284,7 @@ pub fn chosen(app: &mut App, path: PathBuf) {
         ending => path.with_extension(ending.unwrap_or(&app.session.export.format)),
     };
     // The dialog has asked about this one file, and about no other.
-    state.replace = full == path && path.exists() && state.what != What::CutOuts;
+    state.replace = full == path && path.exists() && !matches!(state.what, What::CutOuts | What::Maps);
     state.path = full.display().to_string();
     if let (None, Some(format)) = (state.what.ending(), format_of(&state.path, 90)) {
         app.session.export.format = format.extension().to_owned();

@@ -1,10 +1,12 @@
 //! The film strip under the canvas: all pictures, and the results of the shown one, newest first.
 
 use egui::{
-    Color32, CornerRadius, Panel, Rect, Role, ScrollArea, Sense, Stroke, TextureHandle, Ui, WidgetInfo, pos2, vec2,
+    Color32, CornerRadius, FontId, Panel, Rect, Role, ScrollArea, Sense, Stroke, TextureHandle, Ui, WidgetInfo, pos2,
+    vec2,
 };
 
 use crate::app::App;
+use crate::app::captioned::Captioned;
 use crate::app::commands::Command as C;
 use crate::app::panels::menu_bar::tip;
 use crate::app::segmented::Segmented;
@@ -15,6 +17,8 @@ use crate::app::translated::Translated;
 use crate::app::widgets::{caption, elide, icon_only};
 
 const SIDE: f32 = 72.0;
+/// The width of a result that is a text.
+const CARD: f32 = 196.0;
 
 /// Draws the strip.
 pub fn show(app: &mut App, ui: &mut Ui) {
@@ -27,7 +31,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             let share = if results.is_empty() {
                 width
             } else {
-                (width * 0.5).max(width - 14.0 - (results.len() as f32 * (SIDE + 8.0)).max(150.0))
+                (width * 0.5).max(width - 14.0 - results.iter().map(|r| r.width() + 8.0).sum::<f32>().max(150.0))
             };
             ui.allocate_ui(vec2(share, SIDE + 40.0), |ui| pictures(app, ui));
             if !results.is_empty() {
@@ -93,6 +97,14 @@ struct Result {
     /// What else is to be known of how it was made.
     how: Option<String>,
     chosen: bool,
+    /// What is written instead of the picture, where that is what there is.
+    text: Option<String>,
+}
+
+impl Result {
+    fn width(&self) -> f32 {
+        if self.text.is_some() { CARD } else { SIDE }
+    }
 }
 
 /// The results of the chosen task on the shown picture.
@@ -107,6 +119,7 @@ fn results(app: &App) -> Vec<Result> {
                 seconds: m.seconds,
                 how: None,
                 chosen: m.params == params,
+                text: None,
             };
             e.made.iter().map(result).collect()
         }
@@ -118,6 +131,7 @@ fn results(app: &App) -> Vec<Result> {
                 seconds: s.outcome.seconds,
                 how: None,
                 chosen: s.asked == asked,
+                text: None,
             };
             e.segmented.iter().map(result).collect()
         }
@@ -131,9 +145,27 @@ fn results(app: &App) -> Vec<Result> {
                     seconds: t.outcome.seconds,
                     how: app.statistics(&t.asked),
                     chosen: asked.as_ref().is_some_and(|asked| t.asked.covers(asked)),
+                    text: None,
                 }
             };
             e.translated.iter().map(result).collect()
+        }
+        Task::Caption => {
+            let asked = app.caption_asked();
+            let result = |c: &Captioned| {
+                let told = c.told(Default::default());
+                let text = told.sentence().map(|s| app.words.sentence(s)).unwrap_or_default();
+                let beam = app.words.with("strip-beam", [("beam", c.outcome.beam)]);
+                Result {
+                    thumb: e.thumb.clone(),
+                    name: format!("{} · {beam}", app.model_name(&c.asked.model)),
+                    seconds: c.outcome.seconds,
+                    how: told.sentence().map(|s| app.log_prob(s)),
+                    chosen: asked.as_ref() == Some(&c.asked),
+                    text: Some(text),
+                }
+            };
+            e.captioned.iter().map(result).collect()
         }
     }
 }
@@ -147,8 +179,11 @@ fn made(app: &mut App, ui: &mut Ui, results: &[Result]) {
     ScrollArea::horizontal().id_salt("results").auto_shrink([false, true]).show(ui, |ui| {
         ui.horizontal(|ui| {
             for (i, m) in results.iter().enumerate() {
-                let (_, rect) = ui.allocate_space(vec2(SIDE, SIDE));
-                let r = thumb(ui, rect, ("result", i), &m.thumb, m.chosen, &m.name);
+                let (_, rect) = ui.allocate_space(vec2(m.width(), SIDE));
+                let r = match &m.text {
+                    Some(text) => card(ui, rect, ("result", i), m, text),
+                    None => thumb(ui, rect, ("result", i), &m.thumb, m.chosen, &m.name),
+                };
                 let facts = app.words.with("made-in", [("seconds", format!("{:.1}", m.seconds))]);
                 let r = r.on_hover_ui(|ui| {
                     ui.label(&m.name);
@@ -183,7 +218,45 @@ fn made(app: &mut App, ui: &mut Ui, results: &[Result]) {
                 app.session.translate.take_back(asked);
             }
         }
+        Task::Caption => {
+            let id = e.id;
+            if let Some(asked) = e.captioned.get(i).map(|c| c.asked.clone()) {
+                app.session.caption.take_back(id, asked);
+            }
+        }
     }
+}
+
+/// A result that is a text: the sentence, and whose it is.
+fn card(
+    ui: &mut Ui,
+    rect: Rect,
+    id: impl std::hash::Hash + std::fmt::Debug,
+    result: &Result,
+    text: &str,
+) -> egui::Response {
+    let r = ui.interact(rect, ui.scope_id().with(id), Sense::click());
+    let (v, radius) = (ui.visuals().clone(), CornerRadius::same(RADIUS));
+    let hot = r.hovered() || r.has_focus();
+    ui.painter().rect_filled(rect, radius, if hot { v.widgets.hovered.weak_bg_fill } else { v.faint_bg_color });
+    let inner = rect.shrink2(vec2(9.0, 6.0));
+    let set = |text: &str, size: f32, ink: Color32, rows: usize| {
+        let mut job = egui::text::LayoutJob::simple(text.to_owned(), FontId::proportional(size), ink, inner.width());
+        job.wrap.max_rows = rows;
+        ui.fonts_mut(|f| f.layout_job(job))
+    };
+    let below = set(&result.name, theme::CAPTION - 1.0, v.weak_text_color(), 1);
+    let sentence = set(text, theme::CAPTION + 0.5, v.strong_text_color(), 3);
+    let at = pos2(inner.left(), inner.bottom() - below.size().y);
+    ui.painter().galley(inner.min, sentence, Color32::WHITE);
+    ui.painter().galley(at, below, Color32::WHITE);
+    if result.chosen {
+        let stroke = Stroke::new(3.0, theme::accent(v.dark_mode));
+        ui.painter().rect_stroke(rect, radius, stroke, egui::StrokeKind::Inside);
+    }
+    let name = format!("{text}, {}", result.name);
+    r.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, result.chosen, &name));
+    r
 }
 
 fn thumb(

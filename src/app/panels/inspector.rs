@@ -27,6 +27,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             Task::Style => tasks::style::show(app, ui),
             Task::Segment => tasks::segment::show(app, ui),
             Task::Translate => tasks::translate::show(app, ui),
+            Task::Caption => tasks::caption::show(app, ui),
         });
     });
     app.session.inspector = open;

@@ -31,7 +31,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 ui,
                 "menu-edit",
                 &[
-                    &[C::TaskStyle, C::TaskSegment, C::TaskTranslate],
+                    &[C::TaskStyle, C::TaskSegment, C::TaskTranslate, C::TaskCaption],
+                    &[C::PlayWords, C::CopySentence, C::FreeWords],
                     &[C::Undo, C::Redo, C::ResetLook],
                     &[C::ApplyToAll, C::CancelJob, C::CancelAll],
                 ],
@@ -131,6 +132,7 @@ fn is_chosen(app: &App, c: C) -> bool {
         C::TaskStyle => s.task == Task::Style,
         C::TaskSegment => s.task == Task::Segment,
         C::TaskTranslate => s.task == Task::Translate,
+        C::TaskCaption => s.task == Task::Caption,
         C::ToggleInspector => s.inspector,
         C::ToggleStrip => s.strip,
         _ => false,

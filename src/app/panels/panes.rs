@@ -24,7 +24,7 @@ const BAR: f32 = 62.0;
 /// What is left free around a fitted picture, in points.
 const MARGIN: [f32; 2] = [4.0, 4.0];
 /// Between two panes.
-const GAP: f32 = 2.0;
+pub(super) const GAP: f32 = 2.0;
 
 /// Draws the panes of the picture `id` of `size`, and returns from where they are seen.
 pub fn show(app: &mut App, ui: &mut Ui, r: &Response, (id, size): (PictureId, [u32; 2]), panes: &[Pane]) -> View {
@@ -85,7 +85,7 @@ fn header(captions: &[Caption]) -> f32 {
 
 /// The panes' places below their captions: a row, a column or a grid, whichever makes the pictures largest; all of one
 /// size in whole pixels.
-fn lay(area: Rect, count: usize, size: [u32; 2], header: f32, ppp: f32) -> Vec<Rect> {
+pub(super) fn lay(area: Rect, count: usize, size: [u32; 2], header: f32, ppp: f32) -> Vec<Rect> {
     let around = [2.0 * MARGIN[0] + GAP, 2.0 * MARGIN[1] + GAP + header];
     let columns = columns(count.max(1), size.map(|side| side.max(1) as f32), [area.width(), area.height()], around);
     let rows = count.max(1).div_ceil(columns);

@@ -17,6 +17,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             task(app, ui, C::TaskStyle, chosen == Task::Style);
             task(app, ui, C::TaskSegment, chosen == Task::Segment);
             task(app, ui, C::TaskTranslate, chosen == Task::Translate);
+            task(app, ui, C::TaskCaption, chosen == Task::Caption);
         });
         ui.with_layout(Layout::bottom_up(Align::Center), |ui| {
             ui.add_space(8.0);

@@ -10,6 +10,7 @@ use crate::app::segmented::Segmented;
 use crate::app::theme;
 use crate::app::words::Words;
 use crate::gpu::{Colormap, View};
+use crate::tasks::percent;
 
 /// Where a picture lies in the window.
 #[derive(Clone, Copy)]
@@ -152,9 +153,17 @@ pub fn legend(app: &App, ui: &Ui, canvas: Rect, sides: &[Side]) {
     if !look.legend && map.is_none() {
         return;
     }
-    let area = egui::Area::new(egui::Id::unique("legend"))
-        // Below what is written in the corner.
-        .default_pos(canvas.left_top() + vec2(12.0, 48.0))
+    // Below what is written in the corner.
+    legend_box(ui, canvas, ("legend", 48.0), |ui| match map {
+        Some(map) => scale(app, ui, s, map),
+        None => rows(app, ui, s),
+    });
+}
+
+/// A legend's ground within the canvas, at first so far from its top; it can be moved.
+pub(super) fn legend_box(ui: &Ui, canvas: Rect, (name, top): (&str, f32), add: impl FnOnce(&mut Ui)) {
+    let area = egui::Area::new(egui::Id::unique(name))
+        .default_pos(canvas.left_top() + vec2(12.0, top))
         .constrain_to(canvas.shrink(4.0))
         .movable(true);
     area.show(ui.ctx(), |ui| {
@@ -164,10 +173,7 @@ pub fn legend(app: &App, ui: &Ui, canvas: Rect, sides: &[Side]) {
             .shadow(egui::Shadow::NONE);
         frame.inner_margin(10).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 3.0;
-            match map {
-                Some(map) => scale(app, ui, s, map),
-                None => rows(app, ui, s),
-            }
+            add(ui);
         });
     });
 }
@@ -184,7 +190,7 @@ fn rows(app: &App, ui: &mut Ui, s: &Segmented) {
             let (rect, _) = ui.allocate_exact_size(vec2(12.0, 12.0), Sense::hover());
             ui.painter().rect_filled(rect, 3, rgb(colours.colour(area.class)));
             let name = s.classes.get(usize::from(area.class)).map(|n| app.words.class(n)).unwrap_or_default();
-            let text = format!("{name}   {}", share(area.share));
+            let text = format!("{name}   {}", percent(area.share));
             ui.label(egui::RichText::new(text).size(theme::CAPTION).color(Color32::WHITE));
         });
     }
@@ -235,15 +241,6 @@ pub fn colour_bar(ui: &Ui, rect: Rect, colours: Colormap) {
         }
     }
     ui.painter().add(mesh);
-}
-
-/// A share of the picture in percent, as short as tells it.
-pub fn share(share: f64) -> String {
-    match share * 100.0 {
-        p if p >= 9.95 => format!("{p:.0} %"),
-        p if p >= 0.05 => format!("{p:.1} %"),
-        _ => "< 0.1 %".to_owned(),
-    }
 }
 
 /// A colour as egui has them.

@@ -10,18 +10,34 @@ use crate::app::studio::PictureId;
 use crate::app::theme;
 use crate::gpu::{Compare, Scene, View, paint};
 
-/// How pictures are looked at. A picture without a view is fitted.
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A picture, once or several times beside each other.
+    Picture(PictureId),
+    /// The tree of the hypotheses that its caption comes from.
+    Tree(PictureId),
+}
+
+/// How things are looked at. A picture without a view is fitted.
 #[derive(Default)]
 pub struct State {
-    views: HashMap<PictureId, View>,
+    views: HashMap<Subject, View>,
     asked: Option<C>,
     pub(super) holding: bool,
+    /// What the canvas' bars take below, in points, where that is more than usual.
+    pub(in crate::app) below: f32,
 }
 
 impl State {
     /// Asks for a zoom command; it is done when the canvas is drawn, which knows its size.
     pub fn zoom(&mut self, c: C) {
         self.asked = Some(c);
+    }
+
+    /// Has something seen from there.
+    pub(super) fn look_at(&mut self, subject: Subject, view: View) {
+        self.views.insert(subject, view);
     }
 }
 
@@ -48,8 +64,22 @@ pub fn navigate(
         // A small picture is not blown up beyond what its pixels carry.
         View { zoom: v.zoom.min(4.0 * ppp), ..v }
     };
+    navigate_from(app, ui, r, (Subject::Picture(id), size), pane, fit, pane_at)
+}
+
+/// As [`navigate`], of anything that is seen as `fit` has it until somebody moves it.
+pub fn navigate_from(
+    app: &mut App,
+    ui: &Ui,
+    r: &Response,
+    (id, size): (Subject, [u32; 2]),
+    pane: [f32; 2],
+    fit: impl Fn() -> View,
+    pane_at: impl Fn(Pos2) -> [f32; 2],
+) -> View {
+    let ppp = ui.ctx().pixels_per_point();
     let middle = [pane[0] / 2.0, pane[1] / 2.0];
-    let now = app.canvas.views.get(&id).map_or_else(fit, |v| v.clamped(size, pane));
+    let now = app.canvas.views.get(&id).map_or_else(&fit, |v| v.clamped(size, pane));
     let mut next = None;
     match app.canvas.asked.take() {
         Some(C::ZoomFit) => drop(app.canvas.views.remove(&id)),

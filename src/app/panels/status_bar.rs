@@ -44,6 +44,7 @@ fn job(app: &mut App, ui: &mut Ui) {
             let way = app.way(&asked.model, asked.params.direction);
             app.words.with("job-translate", [("model", app.model_name(&asked.model.id)), ("way", way)])
         }
+        NetJob::Caption { asked, .. } => app.words.with("job-caption", [("model", app.model_name(&asked.model))]),
         NetJob::Style { params, .. } => app.words.with("job-style", [("style", app.mix_name(&params.mix))]),
     };
     ui.label(caption(&what));

@@ -1,5 +1,6 @@
 //! One file per task: its controls in the inspector.
 
+pub mod caption;
 pub mod segment;
 pub mod style;
 pub mod translate;
@@ -106,6 +107,13 @@ fn size(ui: &mut Ui, words: &Words, key: &str, side: &mut Option<u32>, sizes: &[
     });
 }
 
+/// A slider with its name above; true when a double click asks for its default.
+fn slider(ui: &mut Ui, slider: egui::Slider<'_>, name: &str, tip: &str) -> bool {
+    let text = ui.label(name).id;
+    ui.spacing_mut().slider_width = (ui.available_width() - 76.0).max(80.0);
+    ui.add(slider).labelled_by(text).on_hover_text(tip).double_clicked()
+}
+
 /// How a result is laid over its original: uniforms of the shader, nothing is computed again.
 fn blend(words: &Words, ui: &mut Ui, strength: &mut f32, keep_colours: &mut bool) {
     percent(ui, strength, 1.0, &words.get("strength"), &words.get("strength-tip"));
@@ -143,6 +151,7 @@ impl App {
                     Task::Style => zoo::Task::Style,
                     Task::Segment => zoo::Task::Segment,
                     Task::Translate => zoo::Task::Translate,
+                    Task::Caption => zoo::Task::Caption,
                 };
                 let ids: Vec<_> = zoo::imported().into_iter().filter(|c| c.task == wanted).map(|c| c.id).collect();
                 self.added = Some((task, ids.clone()));

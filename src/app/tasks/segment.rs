@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use egui::{Align, Button, ComboBox, Layout, Role, Slider, Ui, WidgetInfo, vec2};
 use lucide_icons::Icon;
 
-use super::{choice, heading, labelled, model_list, size};
+use super::{choice, heading, labelled, model_list, size, slider};
 use crate::app::App;
 use crate::app::commands::Command as C;
-use crate::app::panels::regions::share;
 use crate::app::segment_look::{SegmentLook, Shown};
 use crate::app::segmented::Segmented;
 use crate::app::session::{CompareMode, Task};
@@ -216,7 +215,7 @@ fn row(
                 s.classes.iter().for_each(|name| _ = look.hidden.remove(name));
                 look.hidden.extend(s.classes.iter().filter(hide).cloned());
             }
-            ui.label(caption(part.map_or_else(|| "–".to_owned(), share)));
+            ui.label(caption(part.map_or_else(|| "–".to_owned(), crate::tasks::percent)));
         });
     });
 }
@@ -246,13 +245,6 @@ fn refinement(app: &mut App, ui: &mut Ui) {
     }
 }
 
-/// A slider with its name above; true when a double click asks for its default.
-fn slider(ui: &mut Ui, slider: Slider<'_>, name: &str, tip: &str) -> bool {
-    let text = ui.label(name).id;
-    ui.spacing_mut().slider_width = (ui.available_width() - 76.0).max(80.0);
-    ui.add(slider).labelled_by(text).on_hover_text(tip).double_clicked()
-}
-
 fn computation(app: &mut App, ui: &mut Ui) {
     let mut look = app.session.segment.clone();
     let usual = models().iter().find(|m| m.id == look.model).and_then(|m| m.card.longer_side);
@@ -272,6 +264,7 @@ impl App {
     pub(in crate::app) fn take_segmenter(&mut self, path: PathBuf) {
         let model = path.display().to_string();
         // The file may hold other weights by now.
+        self.studio.outdate(&model);
         for e in &mut self.studio.entries {
             e.segmented.retain(|s| s.asked.model != model);
         }

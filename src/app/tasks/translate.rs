@@ -310,11 +310,11 @@ impl App {
 
     /// The file may hold other weights by now.
     fn forget_results_of(&mut self, file: &str) {
-        let uses = |model: &Model| model.id == file || model.back.as_deref() == Some(file);
+        self.studio.outdate(file);
         for e in &mut self.studio.entries {
-            e.translated.retain(|t| !uses(&t.asked.model));
+            e.translated.retain(|t| !t.asked.model.uses(file));
         }
-        self.studio.forget_models(uses);
+        self.studio.forget_models(|model| model.uses(file));
     }
 
     /// Lets translations be asked for that were cancelled or failed.

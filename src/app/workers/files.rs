@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use egui::ColorImage;
 
+use super::captions;
 use super::{FileJob, FileOutcome, GALLERY, Gpu, Pixels, Place, THUMB, Uploaded, thumb_of};
 use crate::gpu::{GpuError, LabelTexture, PictureTexture, ScalarTexture};
 use crate::imaging::{self, Format};
 use crate::jobs::{Desk, Failure};
 use crate::tasks::translate::Map;
-use crate::zoo;
+use crate::zoo::{self, WordMap, ZooError};
 
 pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutcome>) -> Result<FileOutcome, Failure> {
     move |job, desk| {
@@ -58,7 +59,7 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
                 }
                 Ok(FileOutcome::Read)
             }
-            FileJob::Recognise(path) => Ok(match zoo::read_tensors(path).and_then(|tensors| zoo::task_of(&tensors)) {
+            FileJob::Recognise(path) => Ok(match recognised(path) {
                 Ok(task) => FileOutcome::Recognised { path: path.clone(), task },
                 Err(e) => FileOutcome::Refused { name: name_of(path), why: e.to_string() },
             }),
@@ -95,8 +96,12 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
 }
 
 impl Place {
-    fn texture(&self, (device, queue): &(wgpu::Device, wgpu::Queue), pixels: &Pixels) -> Result<Uploaded, GpuError> {
+    fn texture(&self, gpu: &(wgpu::Device, wgpu::Queue), pixels: &Pixels) -> Result<Uploaded, GpuError> {
+        let (device, queue) = gpu;
         match (self, pixels) {
+            (_, Pixels::Caption(outcome, greedy)) => {
+                captions::upload(gpu, outcome, greedy.as_deref()).map(Uploaded::Maps)
+            }
             (Place::Map(_, map), Pixels::Segmentation(outcome)) => {
                 let (size, values) = map.values(outcome);
                 ScalarTexture::upload(device, queue, size, &values).map(|t| Uploaded::Map(Arc::new(t)))
@@ -143,6 +148,22 @@ fn open_into(desk: &Desk<FileOutcome>, path: &Path) {
         },
         Err(e) => FileOutcome::Refused { name, why: e.to_string() },
     });
+}
+
+/// The task that a checkpoint is for. One of captions needs what lies beside it.
+fn recognised(path: &Path) -> Result<zoo::Task, ZooError> {
+    let tensors = zoo::read_tensors(path)?;
+    let task = zoo::task_of(&tensors)?;
+    if task == zoo::Task::Caption {
+        let name = || "This checkpoint".to_owned();
+        if WordMap::of(path)?.is_none() {
+            return Err(ZooError::NoWordMap { name: name() });
+        }
+        if !tensors.keys().any(|key| key.starts_with("encoder.")) && zoo::encoder_beside(path).is_none() {
+            return Err(ZooError::NoEncoder { name: name() });
+        }
+    }
+    Ok(task)
 }
 
 fn name_of(path: &Path) -> String {

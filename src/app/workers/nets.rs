@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::captions::Captioners;
 use super::{
     GALLERY, Gpu, NetJob, NetOutcome, PREVIEW_ABOVE, PREVIEW_SIDE, SegmentDone, THUMB, TranslateDone, thumb_of, upload,
 };
@@ -20,8 +21,9 @@ use crate::tasks::translate::TranslationModel;
 
 pub(in crate::app) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome>) -> Result<NetOutcome, Failure> {
     let mut stylizer: Option<Arc<Stylizer>> = None;
-    let mut segmenters = Models(Vec::new());
-    let mut translators = Models(Vec::new());
+    let mut segmenters = Models::default();
+    let mut translators = Models::default();
+    let mut captioners = Captioners::default();
     let failed = |e: TaskError| match e {
         TaskError::Cancelled => Failure::Cancelled,
         other => Failure::Failed(other.to_string()),
@@ -40,6 +42,9 @@ pub(in crate::app) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome
             }
             NetJob::Translate { entry, picture, asked } => {
                 translate(&mut translators, &gpu, desk, *entry, picture, asked).map_err(failed)
+            }
+            NetJob::Caption { entry, picture, asked } => {
+                captioners.caption(&gpu, desk, *entry, picture, asked).map_err(failed)
             }
             NetJob::Load => painters(&mut stylizer).map(NetOutcome::Loaded).map_err(failed),
             NetJob::Style { entry, picture, params } => {
@@ -96,16 +101,31 @@ fn painters(loaded: &mut Option<Arc<Stylizer>>) -> Result<Arc<Stylizer>, TaskErr
 }
 
 /// The models of one task that were used last, the latest first.
-struct Models<M>(Vec<(Key, Arc<M>)>);
+pub(super) struct Models<M>(Vec<(Key, Arc<M>)>);
+
+impl<M> Default for Models<M> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
 
 /// The ids or files of a model's networks, and of files when they were written last.
-type Key = Vec<(String, Option<std::time::SystemTime>)>;
+pub(super) type Key = Vec<(String, Option<std::time::SystemTime>)>;
 
 impl<M> Models<M> {
     /// How many stay loaded: one and what it is compared with, and one more to go back to. Some are of 200 MB.
     const KEEP: usize = 3;
 
     fn get(&mut self, names: &[&str], load: impl FnOnce() -> Result<M, TaskError>) -> Result<Arc<M>, TaskError> {
+        self.keyed(names, load).map(|(_, model)| model)
+    }
+
+    /// The same, with what tells these weights from others under the same names.
+    pub(super) fn keyed(
+        &mut self,
+        names: &[&str],
+        load: impl FnOnce() -> Result<M, TaskError>,
+    ) -> Result<(Key, Arc<M>), TaskError> {
         let written = |name: &str| std::fs::metadata(name).and_then(|m| m.modified()).ok();
         let key: Key = names.iter().map(|name| ((*name).to_owned(), written(name))).collect();
         let found = match self.0.iter().position(|(k, _)| *k == key) {
@@ -113,8 +133,8 @@ impl<M> Models<M> {
             None => Arc::new(load()?),
         };
         self.0.truncate(Self::KEEP - 1);
-        self.0.insert(0, (key, found.clone()));
-        Ok(found)
+        self.0.insert(0, (key.clone(), found.clone()));
+        Ok((key, found))
     }
 
     /// Lets a model be read anew.
