@@ -181,6 +181,18 @@ fn times() {
             );
         }
     }
+    let photo = lucida::imaging::open(Path::new("assets/samples/dog.jpg")).unwrap();
+    let model = CaptionModel::load("show-attend-tell-flickr8k").unwrap();
+    for _ in 0..5 {
+        let (began, mut first) = (Instant::now(), None);
+        let milliseconds = |since: Instant| since.elapsed().as_secs_f64() * 1e3;
+        let seen = model.see(&photo, Precision::F32, &Watch::silent()).unwrap();
+        let looked = milliseconds(began);
+        let mut told = |_: &[&str]| _ = first.get_or_insert_with(|| milliseconds(began));
+        model.caption_telling(&seen, &Params::default(), &Watch::silent(), &mut told).unwrap();
+        let (first, all) = (first.unwrap(), milliseconds(began));
+        println!("{:?}: looked {looked:.1} ms, first word {first:.1} ms, sentence {all:.1} ms", photo.size());
+    }
 }
 
 #[test]
