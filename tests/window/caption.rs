@@ -38,11 +38,6 @@ pub fn captioned(h: &mut Window) {
     until(h, "all jobs to end", idle);
 }
 
-pub fn press(h: &mut Window, role: Role, name: &str) {
-    h.get_by_role_and_label(role, name).click();
-    h.run_steps(3);
-}
-
 /// The task with a photo.
 pub fn begun(home: &Home, size: [f32; 2], photo: &str) -> Window {
     let path = home.path("dog.jpg");

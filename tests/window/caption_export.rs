@@ -5,7 +5,7 @@ use lucida::app::commands::Command;
 use lucida::app::product::Product;
 use lucida::gpu::attention;
 
-use crate::caption::{ATTENDS, begun, captioned, look, press, told};
+use crate::caption::{ATTENDS, begun, captioned, look, told};
 use crate::*;
 
 #[test]

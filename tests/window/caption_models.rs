@@ -6,7 +6,7 @@ use lucida::app::commands::Command;
 use lucida::app::session::Task;
 use lucida::app::workers::NetJob;
 
-use crate::caption::{ATTENDS, PLAIN, asked, begun, captioned, look, press, told};
+use crate::caption::{ATTENDS, PLAIN, asked, begun, captioned, look, told};
 use crate::*;
 
 /// Decoder, encoder and words of a model with random weights, which does not come to an end soon. `wide` scales its size.

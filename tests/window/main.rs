@@ -58,6 +58,11 @@ fn settled(h: &mut Window) {
     until(h, "all jobs to end", idle);
 }
 
+fn press(h: &mut Window, role: Role, name: &str) {
+    h.get_by_role_and_label(role, name).click();
+    h.run_steps(3);
+}
+
 /// Writes the window as it is drawn now to `window/NAME.png` in cargo's folder for tests, for people to look at.
 fn shot(h: &mut Window, name: &str) -> image::RgbaImage {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("window");

@@ -79,11 +79,6 @@ fn begun(home: &Home, size: [f32; 2]) -> Window {
     h
 }
 
-fn press(h: &mut Window, role: Role, name: &str) {
-    h.get_by_role_and_label(role, name).click();
-    h.run_steps(3);
-}
-
 #[test]
 fn a_person_opens_a_checkpoint_and_translates_both_ways() {
     let home = Home::new();

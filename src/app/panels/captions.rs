@@ -5,7 +5,7 @@ use std::time::Duration;
 use egui::{Align2, Color32, FontId, Key, Rect, Response, RichText, Sense, Ui, pos2, vec2};
 
 use super::canvas::badge;
-use super::panes::lay;
+use super::panes::{lay, places};
 use super::regions::{colour_bar, legend_box};
 use super::sight::{loupe, navigate};
 use super::{beam_tree, caption_bar, words_sheet};
@@ -151,13 +151,7 @@ fn panes(
     let ppp = ui.ctx().pixels_per_point();
     let header = if lines.len() > 1 { 30.0 } else { 0.0 };
     let rects = lay(area, lines.len(), size, header, ppp);
-    let pane = rects.first().map_or([1.0; 2], |rect| [rect.width() * ppp, rect.height() * ppp]);
-    let nearest =
-        |p: egui::Pos2| rects.iter().min_by(|a, b| a.distance_sq_to_pos(p).total_cmp(&b.distance_sq_to_pos(p)));
-    let pane_at = |p: egui::Pos2| {
-        let at = nearest(p).map_or(p.to_vec2(), |rect| p - rect.min) * ppp;
-        [at.x, at.y]
-    };
+    let (pane, pane_at) = places(&rects, ppp);
     let view = navigate(app, ui, r, (id, size), pane, MARGIN, pane_at);
     let mut glass = None;
     for (line, rect) in lines.iter().zip(&rects) {

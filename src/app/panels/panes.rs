@@ -35,12 +35,7 @@ pub fn show(app: &mut App, ui: &mut Ui, r: &Response, (id, size): (PictureId, [u
     let header = header(&captions(ui, panes, wide(header(&[]))));
     let rects = lay(area, panes.len(), size, header, ppp);
     let names = captions(ui, panes, rects.first().map_or(0.0, |rect| rect.width()));
-    let pane = rects.first().map_or([1.0; 2], |rect| [rect.width() * ppp, rect.height() * ppp]);
-    let nearest = |p: Pos2| rects.iter().min_by(|a, b| a.distance_sq_to_pos(p).total_cmp(&b.distance_sq_to_pos(p)));
-    let pane_at = |p: Pos2| {
-        let at = nearest(p).map_or(p.to_vec2(), |rect| p - rect.min) * ppp;
-        [at.x, at.y]
-    };
+    let (pane, pane_at) = places(&rects, ppp);
     let view = navigate(app, ui, r, (id, size), pane, MARGIN, pane_at);
     let surround = theme::surround(ui.visuals().dark_mode);
     let hovered = r.hover_pos().and_then(|p| rects.iter().position(|rect| rect.contains(p)).map(|i| (i, p)));
@@ -81,6 +76,18 @@ pub fn show(app: &mut App, ui: &mut Ui, r: &Response, (id, size): (PictureId, [u
 fn header(captions: &[Caption]) -> f32 {
     let high = |caption: &Caption| caption.lines.iter().map(|l| l.size().y).sum::<f32>();
     captions.iter().map(high).fold(theme::CAPTION, f32::max) + 14.0
+}
+
+/// Width and height of panes of one size, in physical px, and where in the nearest of them a point is.
+pub(super) fn places(rects: &[Rect], ppp: f32) -> ([f32; 2], impl Fn(Pos2) -> [f32; 2] + Copy) {
+    let pane = rects.first().map_or([1.0; 2], |rect| [rect.width() * ppp, rect.height() * ppp]);
+    let nearest =
+        move |p: Pos2| rects.iter().min_by(|a, b| a.distance_sq_to_pos(p).total_cmp(&b.distance_sq_to_pos(p)));
+    let pane_at = move |p: Pos2| {
+        let at = nearest(p).map_or(p.to_vec2(), |rect| p - rect.min) * ppp;
+        [at.x, at.y]
+    };
+    (pane, pane_at)
 }
 
 /// The panes' places below their captions: a row, a column or a grid, whichever makes the pictures largest; all of one

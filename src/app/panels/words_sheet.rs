@@ -3,7 +3,7 @@
 use egui::{Align2, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, vec2};
 
 use super::captions::{Line, gaze, scene};
-use super::panes::{GAP, lay};
+use super::panes::{GAP, lay, places};
 use super::sight::navigate;
 use crate::app::App;
 use crate::app::caption_look::CaptionView;
@@ -59,13 +59,7 @@ pub fn show(
     let type_size = if roomy >= 150.0 { 17.0 } else { 13.5 };
     let label = type_size + theme::CAPTION + 14.0;
     let rects = close(&lay(area.shrink(6.0), cells, size, label, ppp), area, size, label, ppp);
-    let pane = rects.first().map_or([1.0; 2], |rect| [rect.width() * ppp, rect.height() * ppp]);
-    let nearest =
-        |p: egui::Pos2| rects.iter().min_by(|a, b| a.distance_sq_to_pos(p).total_cmp(&b.distance_sq_to_pos(p)));
-    let pane_at = |p: egui::Pos2| {
-        let at = nearest(p).map_or(p.to_vec2(), |rect| p - rect.min) * ppp;
-        [at.x, at.y]
-    };
+    let (pane, pane_at) = places(&rects, ppp);
     let view = navigate(app, ui, r, (id, size), pane, MARGIN, pane_at);
     let v = ui.visuals().clone();
     // The surround is a grey of its own, on which the theme's inks are not made to be read.
