@@ -178,9 +178,9 @@ impl<J: Send + Sync + 'static, O: Send + 'static> Worker<J, O> {
         self.waiting.iter().map(|w| &*w.job)
     }
 
-    /// The running job, then those that wait.
+    /// The jobs that will have an outcome: the running one, unless it was told to stop, then those that wait.
     pub fn jobs(&self) -> impl Iterator<Item = &J> {
-        self.running.iter().map(|r| &*r.job).chain(self.waiting())
+        self.running.iter().filter(|r| !r.cancel.is_cancelled()).map(|r| &*r.job).chain(self.waiting())
     }
 
     /// Neither running nor waiting.
@@ -305,8 +305,11 @@ mod tests {
         .unwrap();
         let (a, b) = (w.push(1), w.push(2));
         std::thread::sleep(Duration::from_millis(50));
+        assert!(w.jobs().eq(&[1, 2]));
         w.cancel(a);
         w.cancel(b);
+        // The thread may be at it still, but nothing is to be expected of it.
+        assert_eq!(w.jobs().count(), 0);
         let events = wait(&mut w);
         assert!(steps.load(Ordering::Relaxed) < 10_000, "it ran to its end");
         assert_eq!(events.len(), 1);

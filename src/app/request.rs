@@ -44,8 +44,7 @@ impl Studio {
 
     /// Whether a job that makes this result of a picture runs or waits.
     pub fn requested(&self, id: PictureId, request: &impl Request) -> bool {
-        let running = self.nets.running().filter(|r| Some(r.id) != self.outdated).map(|r| &*r.job);
-        running.into_iter().chain(self.nets.waiting()).any(|j| j.entry() == Some(id) && request.is_served_by(j))
+        self.nets.jobs().any(|j| j.entry() == Some(id) && request.is_served_by(j))
     }
 
     /// A checkpoint may hold other weights by now: nothing is made with the old ones any more.
