@@ -30,9 +30,24 @@ fn candle_conv(x: &Tensor, w: &Tensor, bias: &Tensor, o: Options) -> Tensor {
         Padding::Reflect => {
             reflection_pad(&x, o.padding).unwrap().conv2d(w, 0, o.stride, o.dilation, o.groups).unwrap()
         }
+        Padding::Same => tensorflow_pad(&x, w, o).conv2d(w, 0, o.stride, o.dilation, o.groups).unwrap(),
     };
     let y = y.broadcast_add(&bias.reshape((1, (), 1, 1)).unwrap()).unwrap();
     activated(y, o.activation)
+}
+
+/// As TensorFlow's documentation has `SAME`: "padding is added at the end when it is odd".
+fn tensorflow_pad(x: &Tensor, w: &Tensor, o: Options) -> Tensor {
+    [2, 3].into_iter().fold(x.clone(), |x, axis| {
+        let (n, kernel) = (x.dim(axis).unwrap(), (w.dim(axis).unwrap() - 1) * o.dilation + 1);
+        let rest = if n % o.stride == 0 { o.stride } else { n % o.stride };
+        let all = kernel.saturating_sub(rest);
+        x.pad_with_zeros(axis, all / 2, all - all / 2).unwrap()
+    })
+}
+
+fn modes() -> impl Strategy<Value = Padding> {
+    prop_oneof![Just(Padding::Zero), Just(Padding::Reflect), Just(Padding::Same)]
 }
 
 fn activated(y: Tensor, activation: Activation) -> Tensor {
@@ -57,12 +72,12 @@ fn cases() -> impl Strategy<Value = Case> {
     let channels = (1usize..=3, 1usize..=9, 1usize..=19, 1usize..=2);
     let window = (1usize..=5, 1usize..=5, 1usize..=3, 1usize..=3, 0usize..=4);
     let size = (1usize..=40, prop_oneof![1usize..=40, 90usize..=230]);
-    let mixed = (channels, window, size, any::<[bool; 2]>(), 0usize..3, any::<bool>()).prop_map(
-        |((groups, ins, outs, batch), (kh, kw, stride, dilation, padding), size, [reflect, upsample], clamp, usual)| {
+    let mixed = (channels, window, size, modes(), any::<bool>(), 0usize..3, any::<bool>()).prop_map(
+        |((groups, ins, outs, batch), (kh, kw, stride, dilation, padding), size, mode, upsample, clamp, usual)| {
             // Half of the cases are what networks are made of, above all the phased upsampling one.
             let (kh, kw, dilation, padding) = if usual { (3, 3, 1, 1) } else { (kh, kw, dilation, padding) };
             let stride = if usual && upsample { 1 } else { stride };
-            let mode = if reflect { Padding::Reflect } else { Padding::Zero };
+            let kw = if mode == Padding::Same { kh } else { kw };
             let activation = [Activation::None, Activation::Relu, Activation::Relu6][clamp];
             let options = Options { stride, dilation, groups, padding, mode, upsample, activation };
             Case { batch, ins: ins * groups, outs: outs * groups, kernel: [kh, kw], size: size.into(), options }
@@ -71,25 +86,33 @@ fn cases() -> impl Strategy<Value = Case> {
     // 3x3 over many channels, where the method changes; padding need not be what keeps the size.
     let many = (1usize..=2, prop_oneof![9 => 8usize..=80, 1 => 250usize..=300], 8usize..=40);
     let rates = prop_oneof![1usize..=17, 8usize..=40];
-    let many = (many, (rates, 0usize..=2), (1usize..=40, 1usize..=80), any::<[bool; 2]>()).prop_map(
-        |((batch, ins, outs), (dilation, padding), size, [reflect, relu])| {
-            let mode = if reflect { Padding::Reflect } else { Padding::Zero };
+    let many = (many, (rates, 0usize..=2), (1usize..=40, 1usize..=80), modes(), any::<bool>()).prop_map(
+        |((batch, ins, outs), (dilation, padding), size, mode, relu)| {
             let activation = if relu { Activation::Relu } else { Activation::None };
             let options = Options { dilation, padding: padding * dilation, mode, activation, ..Options::default() };
             Case { batch, ins, outs, kernel: [3, 3], size: size.into(), options }
         },
     );
-    let depthwise =
-        ((1usize..=2, 2usize..=9, 1usize..=5), (1usize..=3, 1usize..=3, 0usize..=4), (1usize..=40, 1usize..=230));
-    let depthwise = depthwise.prop_map(|((batch, channels, kernel), (stride, dilation, padding), size)| {
-        let options = Options { groups: channels, stride, dilation, padding, ..Options::default() };
+    let depthwise = (
+        (1usize..=2, 2usize..=9, 1usize..=5),
+        (1usize..=3, 1usize..=3, 0usize..=4),
+        (1usize..=40, 1usize..=230),
+        modes(),
+    );
+    let depthwise = depthwise.prop_map(|((batch, channels, kernel), (stride, dilation, padding), size, mode)| {
+        let options = Options { groups: channels, stride, dilation, padding, mode, ..Options::default() };
         Case { batch, ins: channels, outs: channels, kernel: [kernel; 2], size: size.into(), options }
     });
     prop_oneof![mixed, many, depthwise].prop_filter("the kernel does not fit", |c| {
         let Options { dilation, padding, mode, upsample, .. } = c.options;
         c.size.iter().zip(c.kernel).all(|(n, k)| {
             let n = if upsample { 2 * n } else { *n };
-            n + 2 * padding > (k - 1) * dilation && (mode == Padding::Zero || padding < n)
+            let fits = n + 2 * padding > (k - 1) * dilation;
+            match mode {
+                Padding::Zero => fits,
+                Padding::Reflect => fits && padding < n,
+                Padding::Same => true,
+            }
         })
     })
 }
@@ -176,13 +199,13 @@ proptest! {
         (h, w) in (1usize..=40, prop_oneof![1usize..=40, 90usize..=130]),
         (kernel, stride, dilation, padding) in
             (prop_oneof![5 => Just(3usize), 4 => Just(5), 1 => Just(4)], 1usize..=3, prop_oneof![4 => 1usize..=2, 1 => 3usize..=18], 0usize..=4),
-        [expanded, reflect, normalised] in any::<[bool; 3]>(), seed in any::<u64>()
+        mode in modes(), [expanded, normalised] in any::<[bool; 2]>(), seed in any::<u64>()
     ) {
         // Far taps ask for padding that keeps the size.
         let padding = if dilation > 2 { kernel / 2 * dilation } else { padding };
         let hidden = if expanded { hidden } else { ins };
-        let mode = if reflect { Padding::Reflect } else { Padding::Zero };
-        prop_assume!(h.min(w) + 2 * padding > (kernel - 1) * dilation && (!reflect || padding < h.min(w)));
+        let fits = h.min(w) + 2 * padding > (kernel - 1) * dilation;
+        prop_assume!(mode == Padding::Same || fits && (mode == Padding::Zero || padding < h.min(w)));
         let options = Options { activation: Activation::Relu6, ..Options::default() };
         let filter = Options { stride, dilation, padding, mode, groups: hidden, ..options };
         let layer = |shape: [usize; 4], at: u64| (noise(&shape, seed ^ at), noise(&[shape[0]], seed ^ at << 8));
@@ -303,6 +326,8 @@ fn impossible_convolutions_are_refused_in_words() {
     }
     assert!(Conv2d::new(&weight, None, Options { groups: 3, ..options }).is_err());
     assert!(Conv2d::new(&weight, Some(&noise(&[5], 1)), options).is_err());
+    let oblong = noise(&[4, 3, 9, 7], 1);
+    assert!(Conv2d::new(&oblong, None, Options { mode: Padding::Same, ..options }).is_err());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! residuals with 3x3 and 5x5 kernels and ReLU6, without squeeze-and-excitation. It ends in features, not in a classifier;
 //! also atrous, as DeepLab has its encoders.
 //!
-//! Unlike TensorFlow's `SAME`, padding is the same on both sides, so that weights from there want some further training.
+//! Padding is the same on both sides, so that weights from TensorFlow want some further training; or TensorFlow's own.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use candle_nn::VarBuilder;
 use super::backbone::Backbone;
 use super::batch_norm::conv_norm_with;
 use super::tally::Tally;
-use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
+use crate::nn::{Activation, Conv2d, Error, Features, Options, Padding, Pass, Result};
 
 /// The paper's table 1: kernel, stride of the first, expansion, channels, blocks.
 const LITE0: [[usize; 5]; 7] = [
@@ -41,6 +41,9 @@ pub struct Config {
     /// Whether the last of the strides gives way to dilation in the blocks after it, so that the last features come at a
     /// sixteenth of the picture's size. No tensor tells: the weights are the same, and so is every second feature.
     pub atrous: bool,
+    /// What stands around a map that a stride goes over: [`Padding::Same`], as TensorFlow's weights have learnt, or
+    /// [`Padding::Zero`], half a kernel's on each side. No tensor tells, and the sizes are the same.
+    pub padding: Padding,
 }
 
 /// One inverted residual.
@@ -67,7 +70,7 @@ impl Config {
                 ins = out;
             }
         }
-        Config { first: 32, blocks, atrous: false }
+        Config { first: 32, blocks, atrous: false, padding: Padding::Zero }
     }
 
     /// The same with the last features at a sixteenth of the picture's size.
@@ -135,12 +138,19 @@ struct InvertedResidual {
 }
 
 impl InvertedResidual {
-    fn new(ins: usize, block: Block, [stride, dilation]: [usize; 2], vb: &VarBuilder<'_>) -> Result<InvertedResidual> {
+    fn new(
+        ins: usize,
+        block: Block,
+        [stride, dilation]: [usize; 2],
+        mode: Padding,
+        vb: &VarBuilder<'_>,
+    ) -> Result<InvertedResidual> {
         let Block { hidden, out, kernel, .. } = block;
         let relu6 = Options { activation: Activation::Relu6, ..Options::default() };
         let layer =
             |shape, conv: &str, norm: &str, options| conv_norm_with(EPS, shape, &vb.pp(conv), &vb.pp(norm), options);
-        let filter = Options { stride, dilation, groups: hidden, padding: kernel / 2 * dilation, ..relu6 };
+        let padding = kernel / 2 * dilation;
+        let filter = Options { stride, dilation, groups: hidden, padding, mode, ..relu6 };
         let expand = (hidden != ins).then(|| layer([hidden, ins, 1, 1], "_expand_conv", "_bn0", relu6));
         Ok(InvertedResidual {
             expand: expand.transpose()?,
@@ -169,8 +179,9 @@ impl EfficientNetLite {
     /// features in another number of sizes than five.
     pub fn new(cfg: Config, vb: VarBuilder<'_>) -> Result<EfficientNetLite> {
         let taps = cfg.taps()?;
-        let relu6 = Options { stride: 2, padding: 1, activation: Activation::Relu6, ..Options::default() };
-        let first = conv_norm_with(EPS, [cfg.first, 3, 3, 3], &vb.pp("_conv_stem"), &vb.pp("_bn0"), relu6)?;
+        let mode = cfg.padding;
+        let halving = Options { stride: 2, padding: 1, mode, activation: Activation::Relu6, ..Options::default() };
+        let first = conv_norm_with(EPS, [cfg.first, 3, 3, 3], &vb.pp("_conv_stem"), &vb.pp("_bn0"), halving)?;
         // The last stride's own kernel reads a finer map as it is; what comes after sees the holes.
         let unstrided = if cfg.atrous { cfg.blocks.iter().rposition(|block| block.stride > 1) } else { None };
         let mut ins = cfg.first;
@@ -181,7 +192,7 @@ impl EfficientNetLite {
                 Some(at) if i > at => [block.stride, 2],
                 _ => [block.stride, 1],
             };
-            blocks.push(InvertedResidual::new(ins, *block, step, &vb.pp("_blocks").pp(i))?);
+            blocks.push(InvertedResidual::new(ins, *block, step, mode, &vb.pp("_blocks").pp(i))?);
             ins = block.out;
         }
         Ok(EfficientNetLite { first, blocks, taps, config: cfg })

@@ -96,8 +96,8 @@ impl Segment {
 
 /// How one side of a map is filtered: `from` pixels in, `to` pixels out.
 fn segments(options: Options, from: usize, to: usize) -> Vec<Segment> {
-    let Options { dilation, padding, mode, .. } = options;
-    let alone = (mode, padding) == (Padding::Zero, dilation) && from == to;
+    let Options { dilation, mode, .. } = options;
+    let alone = mode != Padding::Reflect && options.before(from, 3) == dilation && from == to;
     // The first residues' lines are one pixel longer than the others'.
     let (length, longer) = (to / dilation, to % dilation);
     let plan = |length: usize| {

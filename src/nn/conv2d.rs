@@ -15,6 +15,9 @@ pub enum Padding {
     Zero,
     /// The picture mirrored, its edge pixel not repeated (PyTorch's `ReflectionPad2d`).
     Reflect,
+    /// Zeros, as many as make the output the input's size over the stride, rounded up; of an odd number the larger half
+    /// stands right and below (TensorFlow's `SAME`). For square kernels.
+    Same,
 }
 
 /// What an output value goes through last.
@@ -58,7 +61,7 @@ pub struct Options {
     pub dilation: usize,
     /// Groups of channels that do not see each other; as many as channels makes it depthwise.
     pub groups: usize,
-    /// Pixels added on each of the four sides, after any doubling.
+    /// Pixels added on each of the four sides, after any doubling. Not looked at with [`Padding::Same`].
     pub padding: usize,
     /// What they are.
     pub mode: Padding,
@@ -82,13 +85,29 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Pixels added on both sides together of `n` (doubled) ones.
+    fn added(&self, n: usize, kernel: usize) -> usize {
+        let reach = (kernel - 1) * self.dilation;
+        match self.mode {
+            Padding::Zero | Padding::Reflect => 2 * self.padding,
+            Padding::Same => ((n.div_ceil(self.stride).max(1) - 1) * self.stride + reach + 1).saturating_sub(n),
+        }
+    }
+
+    /// Those of them that stand left or above.
+    pub(super) fn before(&self, n: usize, kernel: usize) -> usize {
+        self.added(n, kernel) / 2
+    }
+}
+
 /// A convolution ready to run: weights packed once; padding, doubling, bias, a residual and activation folded in.
 /// Also the transposed one: [`Conv2d::transposed`], whose shapes are given there.
 ///
 /// # Shapes
 /// Weight `[out, in / groups, kernel height, kernel width]`, bias `[out]`, input `[batch, in, height, width]`,
-/// output `[batch, out, (height + 2 padding - dilation (kernel - 1) - 1) / stride + 1, ...]`, height doubled first
-/// with `upsample`.
+/// output `[batch, out, (height + 2 padding - dilation (kernel - 1) - 1) / stride + 1, ...]`, or with [`Padding::Same`]
+/// `[batch, out, height / stride rounded up, ...]`, height doubled first with `upsample`.
 #[derive(Debug)]
 pub struct Conv2d {
     pub(super) body: Body,
@@ -122,10 +141,12 @@ impl Conv2d {
     /// [`Error::Shape`] as above, or when this machine lacks `isa`.
     pub fn with_isa(weight: &Tensor, bias: Option<&Tensor>, options: Options, isa: Isa) -> Result<Conv2d> {
         let (out, ins, kh, kw) = weight.dims4()?;
-        let Options { stride, dilation, groups, .. } = options;
-        if [out, ins, kh, kw, stride, dilation, groups].contains(&0) || out % groups != 0 {
+        let Options { stride, dilation, groups, mode, .. } = options;
+        let lopsided = mode == Padding::Same && kh != kw;
+        if [out, ins, kh, kw, stride, dilation, groups].contains(&0) || out % groups != 0 || lopsided {
             return Err(Error::Shape(format!(
-                "a convolution of weight {:?} cannot have stride {stride}, dilation {dilation} and {groups} groups",
+                "a convolution of weight {:?} cannot have stride {stride}, dilation {dilation}, {groups} groups and \
+                 {mode:?} padding",
                 weight.dims()
             )));
         }
@@ -216,9 +237,10 @@ impl Conv2d {
         let Options { stride, dilation, padding, upsample, mode, .. } = self.options;
         let side = |n: usize, k: usize| {
             let n = if upsample { 2 * n } else { n };
-            let kernel = (k - 1) * dilation + 1;
+            let reach = (k - 1) * dilation;
             let far = mode == Padding::Reflect && padding >= n;
-            (n > 0 && !far).then(|| (n + 2 * padding).checked_sub(kernel).map(|v| v / stride + 1)).flatten()
+            let full = n + self.options.added(n, k);
+            (n > 0 && !far).then(|| full.checked_sub(reach + 1).map(|v| v / stride + 1)).flatten()
         };
         match (side(height, self.shape[2]), side(width, self.shape[3])) {
             (Some(h), Some(w)) => Ok([h, w]),
@@ -265,6 +287,7 @@ impl Conv2d {
             _ if let Some(extra) = self.transposed => transpose::candle(&x, weight, self.options, extra)?,
             Padding::Zero => x.conv2d(weight, padding, stride, dilation, groups)?,
             Padding::Reflect => reflection_pad(&x, padding)?.conv2d(weight, 0, stride, dilation, groups)?,
+            Padding::Same => same_pad(&x, self.shape[2], self.options)?.conv2d(weight, 0, stride, dilation, groups)?,
         };
         Ok(match bias {
             Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
@@ -300,6 +323,15 @@ pub fn reflection_pad(x: &Tensor, padding: usize) -> Result<Tensor> {
         Ok(Tensor::new(index, x.device())?)
     };
     Ok(x.index_select(&index(h)?, 2)?.index_select(&index(w)?, 3)?)
+}
+
+/// Zeros around `x`, as [`Padding::Same`] has them.
+fn same_pad(x: &Tensor, kernel: usize, options: Options) -> Result<Tensor> {
+    [2, 3].into_iter().try_fold(x.clone(), |x, axis| {
+        let n = x.dim(axis)?;
+        let before = options.before(n, kernel);
+        Ok(x.pad_with_zeros(axis, before, options.added(n, kernel) - before)?)
+    })
 }
 
 /// Whether our own kernels can take this tensor.

@@ -134,20 +134,27 @@ impl Packed {
         channels.zip(parts).for_each(|(c, s)| sums[image * self.shape[0] + c].merge(s));
     }
 
+    /// Pixels of padding before `n` rows or columns of the input.
+    pub(super) fn before(&self, n: usize) -> usize {
+        let n = if self.options.upsample { 2 * n } else { n };
+        // A kernel that is not square has the same padding on all sides.
+        self.options.before(n, self.shape[2])
+    }
+
     /// Which row or column of the input stands at `at` of the padded (and doubled) one; `None` is a padding zero.
     pub(super) fn source(&self, at: usize, n: usize) -> Option<usize> {
-        let Options { padding, upsample, mode, .. } = self.options;
-        let at = at as isize - padding as isize;
+        let Options { upsample, mode, .. } = self.options;
+        let at = at as isize - self.before(n) as isize;
         if self.phased {
             // In the doubled picture a reflection by one pixel shows the edge pixel's own twin.
             return match mode {
                 Padding::Reflect => Some(at.clamp(0, n as isize - 1) as usize),
-                Padding::Zero => (0..n as isize).contains(&at).then_some(at as usize),
+                Padding::Zero | Padding::Same => (0..n as isize).contains(&at).then_some(at as usize),
             };
         }
         let full = if upsample { 2 * n } else { n } as isize;
         let at = match mode {
-            Padding::Zero => at,
+            Padding::Zero | Padding::Same => at,
             Padding::Reflect if at < 0 => -at,
             Padding::Reflect if at >= full => 2 * (full - 1) - at,
             Padding::Reflect => at,

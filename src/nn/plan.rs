@@ -1,6 +1,5 @@
 //! How a layer is cut into tiles, and where the columns of a tile's gathered rows come from.
 
-use super::conv2d::Options;
 use super::kernel::{self, Isa, OnTheWay};
 use super::packed::Packed;
 
@@ -109,7 +108,7 @@ pub(super) struct Columns {
 impl Columns {
     /// `n` columns of the padded input, from `start` on every `step`-th.
     pub(super) fn new(packed: &Packed, start: usize, step: usize, n: usize, width: usize) -> Columns {
-        let Options { padding, upsample, .. } = packed.options;
+        let (padding, upsample) = (packed.before(width), packed.options.upsample);
         let reached = |column: usize| column.saturating_sub(start).div_ceil(step).min(n);
         let run = if upsample && !packed.phased { 0..0 } else { reached(padding)..reached(padding + width) };
         let source = |i: usize| packed.source(start + i * step, width);

@@ -8,7 +8,7 @@ use lucida::models::{
     Backbone, DeepLabV3Plus, EfficientNetLite, Fcn8s, Segmenter, UnetEfficientNetLite, deeplabv3plus,
     efficientnet_lite, fcn8s, random, unet_efficientnet_lite,
 };
-use lucida::nn::{Error, Pass, Pool, Result, Watch};
+use lucida::nn::{Error, Padding, Pass, Pool, Result, Watch};
 
 use crate::architectures::{largest, named_noise, samples_off};
 use crate::{noise, relative, values};
@@ -43,8 +43,9 @@ fn weights(tensors: &HashMap<String, Tensor>) -> VarBuilder<'static> {
     VarBuilder::from_tensors(tensors.clone(), DType::F32, &Device::Cpu)
 }
 
-/// The networks written down in PyTorch from the weights' description alone, in double precision, their state dicts
-/// filled with the values of [`random::weights`].
+/// The networks written down in PyTorch from the weights' description alone, and for TensorFlow's padding the package
+/// `efficientnet-lite-pytorch` 0.1 itself, in double precision, their state dicts filled with the values of
+/// [`random::weights`].
 #[test]
 fn the_networks_give_pytorchs_values() {
     let (pool, watch) = (Pool::default(), Watch::silent());
@@ -68,6 +69,13 @@ fn the_networks_give_pytorchs_values() {
             [2, 320, 2, 3],
             9.5464282,
             [-0.098268524, 2.0764201, 1.5942769, 1.4235086, 1.145573, 0.24107784, 2.4062189, -1.1635691],
+        ),
+        (
+            "efficientnet-lite0, TensorFlow's padding",
+            encoder(efficientnet_lite::Config { padding: Padding::Same, ..lite0() }),
+            [2, 320, 2, 3],
+            8.7741257,
+            [-0.91096858, 1.5971243, 0.48190021, 4.3378671, 1.1099656, 1.220534, 1.5875098, 1.5763875],
         ),
         (
             "efficientnet-lite0, atrous",
