@@ -61,7 +61,7 @@ pub struct CaptionLook {
     /// See [`Params::beam`].
     pub beam: usize,
     /// See [`Params::length_norm`].
-    pub length_norm: f32,
+    pub length_norm: Option<f32>,
     /// See [`Params::prefix`]; of each picture its own, for as long as the program runs.
     #[serde(skip)]
     pub forced: BTreeMap<PictureId, Vec<String>>,
@@ -175,8 +175,7 @@ impl CaptionLook {
         let d = Self::default();
         let sane = |v: f32, low: f32, high: f32, or: f32| if v.is_finite() { v.clamp(low, high) } else { or };
         self.beam = self.beam.clamp(*Params::BEAM.start(), *Params::BEAM.end());
-        self.length_norm =
-            sane(self.length_norm, *Params::LENGTH_NORM.start(), *Params::LENGTH_NORM.end(), d.length_norm);
+        self.length_norm = self.length_norm.filter(|power| Params::LENGTH_NORM.contains(power));
         self.opacity = sane(self.opacity, 0.0, 1.0, d.opacity);
         self.speed = sane(self.speed, *Self::SPEEDS.start(), *Self::SPEEDS.end(), d.speed);
         if self.model.is_empty() {
@@ -191,8 +190,13 @@ mod tests {
 
     #[test]
     fn edited_numbers_come_into_their_ranges() {
-        let look =
-            CaptionLook { beam: 99, length_norm: f32::NAN, opacity: -3.0, speed: f32::INFINITY, ..Default::default() };
+        let look = CaptionLook {
+            beam: 99,
+            length_norm: Some(f32::NAN),
+            opacity: -3.0,
+            speed: f32::INFINITY,
+            ..Default::default()
+        };
         let mut mended = look;
         mended.mend();
         let d = CaptionLook::default();

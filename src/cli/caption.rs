@@ -71,9 +71,9 @@ pub struct Arguments {
     beam: usize,
 
     /// Rank finished sentences by their log-probability over their length to this power: 0 favours short ones, 1 takes
-    /// the mean over the words
-    #[arg(long, value_name = "0..1", default_value_t = Params::default().length_norm, allow_negative_numbers = true, value_parser = length_norm)]
-    length_norm: f32,
+    /// the mean over the words [default: what measured best for the model; 0 for a checkpoint]
+    #[arg(long, value_name = "0..1", allow_negative_numbers = true, value_parser = length_norm)]
+    length_norm: Option<f32>,
 
     /// Words that the sentence begins with
     #[arg(long, value_name = "\"A DOG\"")]
@@ -345,7 +345,7 @@ fn sentences(arguments: &Arguments, model: &CaptionModel, params: &Params) -> Re
             let made = Made {
                 model: model.id().to_owned(),
                 beam: params.beam,
-                length_norm: params.length_norm,
+                length_norm: model.length_norm(params),
                 start: params.prefix.join(" "),
                 precision: params.precision,
             };
@@ -461,7 +461,7 @@ impl Said {
             summary,
             end_log_prob: best.end.as_ref().map(|end| end.log_prob),
             model: outcome.model.clone(),
-            length_norm: params.length_norm,
+            length_norm: outcome.length_norm,
             start: params.prefix.join(" "),
             precision: params.precision,
             sentences: outcome.sentences.iter().map(finished).collect(),

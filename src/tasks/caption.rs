@@ -29,8 +29,8 @@ const LOOKING: f32 = 0.8;
 pub struct Params {
     /// Hypotheses at a time, of [`Params::BEAM`]; 1 is greedy.
     pub beam: usize,
-    /// As [`Search::length_norm`], of [`Params::LENGTH_NORM`].
-    pub length_norm: f32,
+    /// As [`Search::length_norm`], of [`Params::LENGTH_NORM`]; without one, the model's own.
+    pub length_norm: Option<f32>,
     /// Words that the sentence has to begin with; from there it goes on by itself.
     pub prefix: Vec<String>,
     /// How exactly the encoder computes. The decoder computes in f32.
@@ -39,7 +39,7 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Params {
-        Params { beam: 5, length_norm: 0.0, prefix: Vec::new(), precision: Precision::F32 }
+        Params { beam: 5, length_norm: None, prefix: Vec::new(), precision: Precision::F32 }
     }
 }
 
@@ -49,11 +49,12 @@ impl Params {
     /// The range of [`Params::length_norm`].
     pub const LENGTH_NORM: RangeInclusive<f32> = 0.0..=1.0;
 
-    /// The search that they ask for.
-    fn search(&self) -> Search {
+    /// The search that they ask for, of a model whose own [`Params::length_norm`] is `own`.
+    fn search(&self, own: f32) -> Search {
         let beam = self.beam.clamp(*Params::BEAM.start(), *Params::BEAM.end());
         // NaN becomes 0.
-        let length_norm = self.length_norm.max(*Params::LENGTH_NORM.start()).min(*Params::LENGTH_NORM.end());
+        let length_norm =
+            self.length_norm.unwrap_or(own).max(*Params::LENGTH_NORM.start()).min(*Params::LENGTH_NORM.end());
         Search { beam, length_norm, ..Search::default() }
     }
 }
@@ -80,6 +81,8 @@ pub struct Outcome {
     pub size: [u32; 2],
     /// Hypotheses at a time, as it was done.
     pub beam: usize,
+    /// The power of their length that sentences were ranked by.
+    pub length_norm: f32,
     /// The finished sentences, the best first, at least one and at most [`Outcome::beam`]; if none came to an end, the
     /// unfinished ones.
     pub sentences: Vec<Sentence>,
@@ -198,6 +201,11 @@ pub fn models() -> Vec<&'static Card> {
     zoo::models_for(zoo::Task::Caption).collect()
 }
 
+/// The [`Params::length_norm`] of a model that ships with the program; 0 of any other.
+pub fn own_length_norm(model: &str) -> f32 {
+    zoo::card(model).map_or(0.0, |card| card.length_norm)
+}
+
 /// The files of a checkpoint beside its decoder, where they are not found by themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
@@ -216,6 +224,7 @@ pub struct CaptionModel {
     encoder: Box<dyn Encoder>,
     decoder: Box<dyn Decoder>,
     words: Arc<WordMap>,
+    length_norm: f32,
 }
 
 impl CaptionModel {
@@ -247,7 +256,7 @@ impl CaptionModel {
         if let Some(other) = &card.encoder {
             network.encoder = zoo::captioner(zoo::tensors(other)?)?.encoder;
         }
-        CaptionModel::new(name(), network, words)
+        Ok(CaptionModel { length_norm: own_length_norm(id), ..CaptionModel::new(name(), network, words)? })
     }
 
     /// Loads a checkpoint of "a PyTorch Tutorial to Image Captioning", one without attention as
@@ -277,7 +286,7 @@ impl CaptionModel {
         network.check(&words)?;
         let zoo::Captioner { architecture, decoder, encoder } = network;
         let encoder = encoder.ok_or_else(|| ZooError::NoEncoder { name: id.clone() })?;
-        Ok(CaptionModel { id, architecture, encoder, decoder, words: Arc::new(words) })
+        Ok(CaptionModel { id, architecture, encoder, decoder, words: Arc::new(words), length_norm: 0.0 })
     }
 
     /// Its id, or its file's name.
@@ -298,6 +307,11 @@ impl CaptionModel {
     /// The words it knows.
     pub fn words(&self) -> &WordMap {
         &self.words
+    }
+
+    /// The length norm of a search with these parameters.
+    pub fn length_norm(&self, params: &Params) -> f32 {
+        params.search(self.length_norm).length_norm
     }
 
     /// Looks at `picture`, squeezed to the square that the encoder sees; the longest part of a caption by far.
@@ -353,6 +367,7 @@ impl CaptionModel {
             model: self.id.clone(),
             size: seen.size,
             beam: search.beam,
+            length_norm: search.length_norm,
             sentences,
             tree: found.tree,
             words: self.words.clone(),
@@ -371,7 +386,7 @@ impl CaptionModel {
 
     /// The search and its first words.
     fn asked(&self, params: &Params) -> Result<(Search, Vec<u32>), TaskError> {
-        let search = params.search();
+        let search = params.search(self.length_norm);
         search.check_prefix(params.prefix.len())?;
         let number = |word: &String| self.words.id(word).ok_or_else(|| TaskError::UnknownWord { word: word.clone() });
         Ok((search, params.prefix.iter().map(number).collect::<Result<_, _>>()?))

@@ -48,6 +48,10 @@ pub struct Card {
     /// For [`Task::Caption`] the id of the model whose encoder it looks through, where it has none of its own.
     #[serde(default)]
     pub encoder: Option<String>,
+    /// For [`Task::Caption`] the power of its length, 0..=1, that a sentence's log-probability is divided by where a person
+    /// does not choose another: the one that measured best. Not looked at for models that a person added.
+    #[serde(default)]
+    pub length_norm: f32,
 }
 
 /// The tasks that models are made for.

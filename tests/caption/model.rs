@@ -11,9 +11,9 @@ use lucida::models::{
     Decoder, EfficientNetLite, Encoder, GridEfficientNetLite, ResNet, ShowAndTell, ShowAttendTell, efficientnet_lite,
     random, resnet, show_and_tell, show_attend_tell,
 };
-use lucida::nn::{Pass, Pool, Precision, Watch};
+use lucida::nn::{Padding, Pass, Pool, Precision, Watch};
 use lucida::tasks::caption::beam::{Marks, Search};
-use lucida::tasks::caption::{self, Beside, CaptionModel, Params, Summary};
+use lucida::tasks::caption::{Beside, CaptionModel, Params, Summary};
 use lucida::tasks::forward;
 use lucida::zoo;
 
@@ -60,7 +60,7 @@ fn pictures_of_any_shape_are_described() {
         let rgba = (0..width * height * 4).map(|i| (i * 37 % 256) as u8).collect();
         let picture = Picture::from_rgba8(width, height, rgba).unwrap();
         for beam in [0, 1, 10, usize::MAX] {
-            let params = Params { beam, length_norm: f32::NAN, ..Params::default() };
+            let params = Params { beam, length_norm: Some(f32::NAN), ..Params::default() };
             let outcome = model.run(&picture, &params, &Watch::silent()).unwrap();
             assert_eq!((outcome.size, outcome.beam), ([width, height], beam.clamp(1, 10)));
             assert!((1..=outcome.beam).contains(&outcome.sentences.len()));
@@ -197,7 +197,7 @@ fn times() {
 
 #[test]
 fn a_grid_joins_where_and_what() {
-    let config = efficientnet_lite::Config::lite0();
+    let config = efficientnet_lite::Config { padding: Padding::Same, ..efficientnet_lite::Config::lite0() };
     let mut tensors = random::tensors(|vb| EfficientNetLite::new(config.clone(), vb)).unwrap();
     let channels = 112 + 320;
     tensors.insert("mean".into(), noise(&[channels], 1));
@@ -222,26 +222,4 @@ fn a_grid_joins_where_and_what() {
 
     tensors.insert("std".into(), Tensor::zeros(channels, DType::F32, &Device::Cpu).unwrap());
     assert!(zoo::image_encoder(tensors).unwrap_err().to_string().contains("standard deviation"));
-}
-
-#[test]
-fn the_shipped_models_describe_a_photo() {
-    let photo = lucida::imaging::open(Path::new("assets/samples/red-panda.jpg")).unwrap();
-    for card in caption::models() {
-        let model = CaptionModel::load(&card.id).unwrap();
-        assert_eq!(model.attends(), card.architecture == "show-attend-tell");
-        let seen = model.see(&photo, Precision::F32, &Watch::silent()).unwrap();
-        let mut told = Vec::new();
-        let outcome = model
-            .caption_telling(&seen, &Params::default(), &Watch::silent(), &mut |words| told.push(words.join(" ")))
-            .unwrap();
-        let best = &outcome.sentences[0];
-        let said = || best.words.iter().chain(&best.end);
-        assert!(said().count() > 0 && said().all(|word| word.attention.is_some() == model.attends()));
-        let sum: f32 = said().map(|word| word.log_prob).sum();
-        assert!((sum - best.log_prob).abs() < 1e-3, "{sum} and {}", best.log_prob);
-        assert!(told.len() >= best.words.len() && told.iter().zip(1..).all(|(t, n)| t.split(' ').count() == n));
-        assert_eq!(CaptionModel::named(&card.id, &Beside::default()).unwrap().words().len(), model.words().len());
-    }
-    assert!(CaptionModel::load("unet-camvid").unwrap_err().to_string().contains("show-attend-tell-flickr8k"));
 }

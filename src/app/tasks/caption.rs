@@ -16,7 +16,7 @@ use crate::app::studio::PictureId;
 use crate::app::theme;
 use crate::app::widgets::{caption, icon, icon_button, named, percent};
 use crate::gpu::Colormap;
-use crate::tasks::caption::{Params, Sentence, models};
+use crate::tasks::caption::{Params, Sentence, models, own_length_norm};
 
 /// Draws the controls.
 pub fn show(app: &mut App, ui: &mut Ui) {
@@ -283,9 +283,13 @@ fn search(app: &mut App, ui: &mut Ui) {
     let (words, look) = (&app.words, &mut app.session.caption);
     let beam = Slider::new(&mut look.beam, Params::BEAM);
     super::slider(ui, beam, &words.get("caption-beam"), &words.get("caption-beam-tip")).then(|| look.beam = d.beam);
-    let norm = Slider::new(&mut look.length_norm, Params::LENGTH_NORM).step_by(0.05).fixed_decimals(2);
+    let before = look.length_norm.unwrap_or(own_length_norm(&look.model));
+    let mut power = before;
+    let norm = Slider::new(&mut power, Params::LENGTH_NORM).step_by(0.05).fixed_decimals(2);
     if super::slider(ui, norm, &words.get("caption-length"), &words.get("caption-length-tip")) {
         look.length_norm = d.length_norm;
+    } else if power != before {
+        look.length_norm = Some(power);
     }
 }
 
