@@ -42,7 +42,7 @@ pub struct Config {
     /// sixteenth of the picture's size. No tensor tells: the weights are the same, and so is every second feature.
     pub atrous: bool,
     /// What stands around a map that a stride goes over: [`Padding::Same`], as TensorFlow's weights have learnt, or
-    /// [`Padding::Zero`], half a kernel's on each side. No tensor tells, and the sizes are the same.
+    /// [`Padding::Zero`], half a kernel's on each side. The sizes are the same; a tensor `same_padding`, of any value, tells.
     pub padding: Padding,
 }
 
@@ -93,6 +93,9 @@ impl Config {
         };
         let mut config = Config::lite0();
         config.first = out("_conv_stem.weight".into())?;
+        if tensors.contains_key(&format!("{prefix}same_padding")) {
+            config.padding = Padding::Same;
+        }
         for (i, block) in config.blocks.iter_mut().enumerate() {
             block.hidden = out(format!("_blocks.{i}._depthwise_conv.weight"))?;
             block.out = out(format!("_blocks.{i}._project_conv.weight"))?;

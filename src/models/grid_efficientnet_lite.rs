@@ -1,5 +1,6 @@
 //! EfficientNet-Lite0 (Tan and Le 2019, arXiv 1905.11946) as the eyes of a captioning network: features of stride 16, which
-//! tell where, beside those of stride 32, which tell what.
+//! tell where, beside those of stride 32, which tell what. With [`Padding::Same`](crate::nn::Padding::Same) a feature lies
+//! where its thing is; other padding moves the grid up to a cell away.
 
 use std::collections::HashMap;
 

@@ -6,6 +6,7 @@
 mod common;
 mod model;
 mod search;
+mod shipped;
 mod tutorial;
 mod word_map;
 

@@ -70,6 +70,8 @@ fn a_photo_becomes_a_sentence_and_numbers() {
     check(&greedy, 1);
     let normed = json(&succeed(p, "caption photo.png --json --length-norm 0.7"));
     assert!((number(&normed["length_norm"]) - 0.7).abs() < 1e-6);
+    let own = f64::from(lucida::tasks::caption::own_length_norm(ATTENDS));
+    assert!((number(&said["length_norm"]) - own).abs() < 1e-6 && own > 0.0, "{}", said["length_norm"]);
     assert_eq!(names(p), ["photo.png"], "nothing is written unless asked for");
 
     let mut piped = lucida(p, "caption -").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

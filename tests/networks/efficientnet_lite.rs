@@ -164,11 +164,14 @@ fn every_second_atrous_feature_is_the_strided_networks() {
 
 #[test]
 fn sizes_are_read_off_the_tensors() {
-    let tensors = random::tensors(|vb| EfficientNetLite::new(small(), vb.pp("trunk"))).unwrap();
+    let mut tensors = random::tensors(|vb| EfficientNetLite::new(small(), vb.pp("trunk"))).unwrap();
     assert_eq!(efficientnet_lite::Config::from_tensors(&tensors, "trunk.").unwrap(), small());
+    tensors.insert("trunk.same_padding".into(), noise([1, 1, 1, 1], 1));
+    let same = efficientnet_lite::Config { padding: Padding::Same, ..small() };
+    assert_eq!(efficientnet_lite::Config::from_tensors(&tensors, "trunk.").unwrap(), same);
     assert!(matches!(efficientnet_lite::Config::from_tensors(&tensors, ""), Err(Error::Shape(_))));
-    let net = EfficientNetLite::new(small(), weights(&tensors).pp("trunk")).unwrap();
-    assert_eq!(net.config(), &small());
+    let net = EfficientNetLite::new(same.clone(), weights(&tensors).pp("trunk")).unwrap();
+    assert_eq!(net.config(), &same);
 
     let tensors = random::tensors(|vb| Fcn8s::new(small_fcn(4), vb)).unwrap();
     assert_eq!(fcn8s::Config::from_tensors(&tensors).unwrap(), small_fcn(4));
