@@ -99,6 +99,8 @@ pub struct LossRow {
     pub content: f64,
     /// Total variation.
     pub tv: f64,
+    /// Mean absolute difference of the tones, levels of 255.
+    pub tone: f64,
 }
 
 /// One style and the painting it was learnt from.
