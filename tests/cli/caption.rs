@@ -40,7 +40,13 @@ pub fn check(said: &Value, beam: u64) {
     let sentences = said["sentences"].as_array().unwrap();
     assert!((1..=beam as usize).contains(&sentences.len()));
     assert_eq!((&sentences[0]["caption"], &sentences[0]["log_prob"]), (&said["caption"], &said["log_prob"]));
-    assert!(sentences.is_sorted_by(|a, b| number(&a["log_prob"]) >= number(&b["log_prob"])));
+    // The best first: by log-probability over the length, the end included, to the power of the length norm.
+    let rank = |sentence: &Value| {
+        let ends = usize::from(said["end_log_prob"].is_number());
+        let length = sentence["caption"].as_str().unwrap().split(' ').count() + ends;
+        number(&sentence["log_prob"]) / (length as f64).powf(number(&said["length_norm"]))
+    };
+    assert!(sentences.is_sorted_by(|a, b| rank(a) >= rank(b) - 1e-4));
 }
 
 #[test]
