@@ -1,13 +1,16 @@
 //! Checkpoint files: every container, wrapper and layout of the field, damaged ones and malicious ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
+use common::shared;
 use lucida::zoo::{ZooError, read_tensors};
 use proptest::prelude::*;
 
@@ -76,17 +79,6 @@ fn refusal(result: Result<Tensors, ZooError>) -> String {
     }
 }
 
-/// The folder of reference files, where this machine has it.
-fn oracles() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join("oracles");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: no reference files at {}; set LUCIDA_SHARED", folder.display());
-    None
-}
-
 fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
@@ -123,7 +115,7 @@ fn expected(path: &Path) -> Tensors {
 
 #[test]
 fn every_container_of_the_collection_does_what_it_must() {
-    let Some(folder) = oracles().map(|f| f.join("loader")) else { return };
+    let Some(folder) = shared("oracles").map(|f| f.join("loader")) else { return };
     let manifest = json(&folder.join("manifest.json"));
     let files = manifest["files"].as_array().unwrap();
     assert!(files.len() >= 39);
@@ -155,7 +147,7 @@ fn every_container_of_the_collection_does_what_it_must() {
 
 #[test]
 fn the_checkpoints_of_the_field_are_read() {
-    let Some(folder) = oracles() else { return };
+    let Some(folder) = shared("oracles") else { return };
     let index = json(&folder.join("index.json"));
     for case in index["cases"].as_array().unwrap() {
         let (case, file) = (case["case"].as_str().unwrap(), case["checkpoint"].as_str().unwrap());

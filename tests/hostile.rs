@@ -1,18 +1,18 @@
 //! Hostile input: whatever the bytes, the answer is a picture or one clear sentence.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod common;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use common::shared;
 use lucida::imaging::{Format, ImagingError, Limits, Picture, Samples, decode, decode_with, encode, open};
 use proptest::prelude::*;
 
-/// The collected oracle files, where this checkout has them beside it.
-fn oracles() -> Option<PathBuf> {
-    let shared = std::env::var_os("LUCIDA_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let folder = shared.join("oracles/hostile");
-    folder.join("manifest.json").is_file().then_some(folder)
+/// The collected files, where this machine has them.
+fn collected() -> Option<PathBuf> {
+    shared("oracles").map(|folder| folder.join("hostile"))
 }
 
 fn assert_clear(error: &ImagingError, name: &str) {
@@ -40,10 +40,7 @@ fn peak_mib() -> Option<u64> {
 
 #[test]
 fn every_collected_file_meets_its_expectation() {
-    let Some(folder) = oracles() else {
-        eprintln!("skipped: no shared/oracles/hostile beside this checkout");
-        return;
-    };
+    let Some(folder) = collected() else { return };
     let manifest = std::fs::read(folder.join("manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     let mut wrong = Vec::new();
@@ -337,7 +334,7 @@ fn mangled_profiles_do_no_harm() {
 #[test]
 #[ignore = "a longer hunt; run by hand"]
 fn damage_to_the_collected_files_is_survived() {
-    let Some(folder) = oracles() else { return };
+    let Some(folder) = collected() else { return };
     let files: Vec<_> = folder
         .read_dir()
         .unwrap()

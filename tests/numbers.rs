@@ -4,11 +4,10 @@
 mod common;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use common::{doubles, noise, relative};
+use common::{doubles, noise, relative, shared};
 use lucida::models::TransformerNet;
 use lucida::models::transformer_net::Config;
 use lucida::nn::{
@@ -36,7 +35,7 @@ fn candle_conv(x: &Tensor, w: &Tensor, bias: &Tensor, o: Options) -> Tensor {
     activated(y, o.activation)
 }
 
-/// As TensorFlow's documentation has `SAME`: "padding is added at the end when it is odd".
+/// As TensorFlow's `SAME`, from its definition by the remainder of the size: what the last window lacks, the odd pixel behind.
 fn tensorflow_pad(x: &Tensor, w: &Tensor, o: Options) -> Tensor {
     [2, 3].into_iter().fold(x.clone(), |x, axis| {
         let (n, kernel) = (x.dim(axis).unwrap(), (w.dim(axis).unwrap() - 1) * o.dilation + 1);
@@ -350,17 +349,6 @@ fn a_cancelled_convolution_stops() {
 
 // ------------------------------------------------------------------------------------------------- the style network
 
-/// The folder of reference outputs, where this machine has it.
-fn oracles() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join("oracles");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: no reference outputs at {}; set LUCIDA_SHARED", folder.display());
-    None
-}
-
 fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.dims(), b.dims());
     values(a).iter().zip(values(b)).fold(0.0, |m, (a, b)| m.max((a - b).abs()))
@@ -368,7 +356,7 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
 
 #[test]
 fn transformer_net_agrees_with_pytorch_examples() {
-    let Some(folder) = oracles() else { return };
+    let Some(folder) = shared("oracles") else { return };
     for name in ["fns_transformer", "fns_transformer_obsolete"] {
         // The second is in the container from before PyTorch 1.6, with running statistics that must not be used.
         let tensors = lucida::zoo::read_tensors(&folder.join(format!("{name}.pth"))).unwrap();

@@ -2,11 +2,14 @@
 //! checkpoints as they are found.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod common;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
+use common::shared;
 use lucida::imaging::{Picture, Samples};
 use lucida::models::{PatchGan, ResnetGenerator, Unet, UnetGenerator, cyclegan, patch_gan, pix2pix, random, unet};
 use lucida::nn::{CancelToken, Pool, Watch};
@@ -361,20 +364,9 @@ fn checkpoints_of_the_wrong_kind_are_named() {
     assert!(matches!(outcome, Err(TaskError::NotFinite)));
 }
 
-/// The folder of reference outputs, where this machine has it.
-fn oracles() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join("oracles");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: no reference outputs at {}; set LUCIDA_SHARED", folder.display());
-    None
-}
-
 #[test]
 fn community_checkpoints_give_what_their_authors_code_gives() {
-    let Some(folder) = oracles() else { return };
+    let Some(folder) = shared("oracles") else { return };
     let cases = [
         "cyclegan_resnet6",
         "cyclegan_resnet9",

@@ -2,7 +2,8 @@
 //! residuals with 3x3 and 5x5 kernels and ReLU6, without squeeze-and-excitation. It ends in features, not in a classifier;
 //! also atrous, as DeepLab has its encoders.
 //!
-//! Padding is the same on both sides, so that weights from TensorFlow want some further training; or TensorFlow's own.
+//! Strides are padded as TensorFlow's weights learnt it, or alike on both sides, for weights trained further so:
+//! [`Config::padding`].
 
 use std::collections::HashMap;
 

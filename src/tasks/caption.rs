@@ -21,7 +21,7 @@ pub use beam::{NEXT_WORDS, Search};
 pub use tree::{Branch, Fate, Node, Tree};
 
 /// The encoder's share of the time, about.
-const LOOKING: f32 = 0.8;
+pub const LOOKING: f32 = 0.8;
 
 /// What a person chose, but for the model. Values out of range count as the nearest in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

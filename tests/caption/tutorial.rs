@@ -10,8 +10,7 @@ use lucida::tasks::caption::{Beside, CaptionModel, Params, Summary};
 use lucida::tasks::{TaskError, forward};
 use lucida::zoo::{ZooError, read_tensors};
 
-use crate::common::{doubles, relative};
-use crate::oracles;
+use crate::common::{doubles, relative, shared};
 
 fn ids(t: &Tensor) -> Vec<i64> {
     t.to_vec1().unwrap()
@@ -48,7 +47,7 @@ fn compare(name: &str, got: &HashMap<String, Tensor>, expected: &HashMap<String,
 
 #[test]
 fn the_decoder_says_and_sees_what_the_tutorials_does() {
-    let Some(folder) = oracles() else { return };
+    let Some(folder) = shared("oracles") else { return };
     let (weights, io) = (folder.join("caption_decoder.pth"), folder.join("caption_decoder.io.safetensors"));
     let got = forward("show-attend-tell", &weights, &io, Precision::F32).unwrap();
     compare("decoder", &got, &read_tensors(&io).unwrap());
@@ -59,7 +58,7 @@ fn the_decoder_says_and_sees_what_the_tutorials_does() {
 
 #[test]
 fn a_best_checkpoint_is_encoder_and_decoder() {
-    let Some(folder) = oracles() else { return };
+    let Some(folder) = shared("oracles") else { return };
     let io = folder.join("caption_BEST_checkpoint.io.safetensors");
     let expected = read_tensors(&io).unwrap();
     for file in ["caption_BEST_checkpoint.pth.tar", "caption_BEST_checkpoint_legacy.pth.tar"] {
@@ -85,7 +84,7 @@ fn a_best_checkpoint_is_encoder_and_decoder() {
 
 #[test]
 fn a_picture_gets_the_tutorials_captions() {
-    let Some(folder) = oracles() else { return };
+    let Some(folder) = shared("oracles") else { return };
     let model = CaptionModel::from_file(&folder.join("caption_BEST_checkpoint.pth.tar"), &Beside::default()).unwrap();
     assert_eq!((model.id(), model.architecture()), ("caption_BEST_checkpoint.pth.tar", "show-attend-tell"));
     let io = read_tensors(&folder.join("caption_BEST_checkpoint.io.safetensors")).unwrap();
@@ -153,7 +152,7 @@ fn a_picture_gets_the_tutorials_captions() {
 
 #[test]
 fn what_is_missing_or_does_not_fit_is_told() {
-    let Some(folder) = oracles() else { return };
+    let Some(folder) = shared("oracles") else { return };
     let load = |path: &Path| CaptionModel::from_file(path, &Beside::default()).unwrap_err();
     let best = folder.join("caption_BEST_checkpoint.pth.tar");
     let decoder = folder.join("caption_decoder.pth");

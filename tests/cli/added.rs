@@ -243,7 +243,7 @@ fn a_decoder_is_added_with_its_encoder_and_its_words() {
 
 #[test]
 fn a_tutorials_checkpoint_is_added_whole() {
-    let Some(oracles) = oracles() else { return };
+    let Some(oracles) = shared("oracles") else { return };
     let dir = folder();
     let p = dir.path();
     for (from, to) in [

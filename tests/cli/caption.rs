@@ -252,7 +252,7 @@ fn wrong_arguments_are_told() {
 /// The words of "a PyTorch Tutorial to Image Captioning", where its network looked, and files by any name.
 #[test]
 fn a_tutorials_checkpoint_says_what_its_own_code_says() {
-    let Some(oracles) = oracles() else { return };
+    let Some(oracles) = shared("oracles") else { return };
     let dir = folder();
     let p = dir.path();
     for (from, to) in [

@@ -4,6 +4,8 @@
 mod added;
 mod caption;
 mod captions;
+#[path = "../common/mod.rs"]
+mod common;
 mod files;
 mod painting;
 mod segment;
@@ -11,9 +13,10 @@ mod tools;
 mod translate;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use common::shared;
 use image::{DynamicImage, RgbaImage};
 use tempfile::TempDir;
 
@@ -76,17 +79,6 @@ fn folder() -> TempDir {
 
 fn open(folder: &Path, name: &str) -> DynamicImage {
     image::open(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-}
-
-/// The folder of reference files, where this machine has it.
-fn oracles() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join("oracles");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: there is no {}; set LUCIDA_SHARED", folder.display());
-    None
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -203,7 +203,7 @@ fn own_statistics_are_pix2pix_without_eval() {
         assert!(stderr(&output).contains(told), "{}", stderr(&output));
     }
     assert_ne!(rgb(p, "kept-batch.png"), rgb(p, "own-batch.png"));
-    let Some(oracles) = oracles() else { return };
+    let Some(oracles) = shared("oracles") else { return };
     let oracle = oracles.join("pix2pix_unet128");
     let photo = format!("{}.input.png", oracle.display());
     let command = format!("translate {photo} --model {}.pth", oracle.display());

@@ -1,7 +1,20 @@
-//! What the tests of numbers share.
+//! What test programs share.
 #![allow(dead_code)] // not every one of them uses all of it
 
+use std::path::{Path, PathBuf};
+
 use candle_core::{DType, Device, Tensor};
+
+/// A folder of references (`oracles`, `weights`), where this machine has it.
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("SKIPPED: there is no {}; set LUCIDA_SHARED", folder.display());
+    None
+}
 
 /// Reproducible values in -1..1.
 pub fn noise(shape: &[usize], seed: u64) -> Tensor {

@@ -12,25 +12,12 @@ mod layers;
 mod segmentation;
 mod torchvision;
 
-use std::path::{Path, PathBuf};
-
 use candle_core::{DType, Tensor};
-use common::{doubles as values, relative};
+use common::{doubles as values, relative, shared};
 
 /// Reproducible values in -2..2.
 fn noise(shape: [usize; 4], seed: u64) -> Tensor {
     (common::noise(&shape, seed) * 2.0).unwrap()
-}
-
-/// A folder of references, where this machine has it.
-fn shared(name: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: there is no {}; set LUCIDA_SHARED", folder.display());
-    None
 }
 
 fn doubled(x: &Tensor) -> Tensor {

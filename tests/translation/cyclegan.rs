@@ -1,7 +1,6 @@
 //! The ResNet generator against its authors' outputs, and our kernels against double precision.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -9,20 +8,9 @@ use lucida::models::cyclegan::{Config, Normalisation};
 use lucida::models::{ResnetGenerator, random};
 use lucida::nn::{CancelToken, Error, Pool, Result, Statistics, Watch};
 
-use super::{noise, relative};
+use super::{noise, relative, shared};
 
 type Tensors = HashMap<String, Tensor>;
-
-/// The folder of reference outputs, where this machine has it.
-pub fn oracles() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("LUCIDA_SHARED").map_or(beside, PathBuf::from).join("oracles");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: no reference outputs at {}; set LUCIDA_SHARED", folder.display());
-    None
-}
 
 fn generator(config: Config, tensors: &Tensors, dtype: DType) -> ResnetGenerator {
     let vb = VarBuilder::from_tensors(tensors.clone(), dtype, &Device::Cpu);
@@ -35,7 +23,7 @@ fn run(net: &ResnetGenerator, x: &Tensor) -> Tensor {
 
 #[test]
 fn agrees_with_its_authors() {
-    let Some(folder) = oracles() else { return };
+    let Some(folder) = shared("oracles") else { return };
     let plain = Config { width: 4, ..Config::paper(9) };
     let batch = Config { blocks: 6, normalisation: Normalisation::Batch, bias: false, dropout: true, ..plain.clone() };
     let cases = [

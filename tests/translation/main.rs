@@ -10,4 +10,4 @@ mod patch_gan;
 mod pix2pix;
 mod transposed;
 
-use common::{noise, relative};
+use common::{noise, relative, shared};

@@ -9,8 +9,7 @@ use lucida::models::pix2pix::Config;
 use lucida::models::{UnetGenerator, random};
 use lucida::nn::{CancelToken, Error, Statistics, Watch};
 
-use super::cyclegan::oracles;
-use super::{noise, relative};
+use super::{noise, relative, shared};
 
 fn generator(config: &Config, tensors: &HashMap<String, Tensor>, dtype: DType) -> UnetGenerator {
     let vb = VarBuilder::from_tensors(tensors.clone(), dtype, &Device::Cpu);
@@ -23,7 +22,7 @@ fn run(net: &UnetGenerator, x: &Tensor) -> Tensor {
 
 #[test]
 fn agrees_with_its_authors() {
-    let Some(folder) = oracles() else { return };
+    let Some(folder) = shared("oracles") else { return };
     let widths = |halvings: u32, width: usize| (0..halvings).map(|i| width << i.min(3)).collect();
     let batch = Config { normalisation: Normalisation::Batch, bias: false, ..Config::paper(7) };
     let cases = [

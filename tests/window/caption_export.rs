@@ -14,20 +14,7 @@ fn what_is_seen_is_exported_in_all_its_forms() {
     let mut h = begun(&home, [1280.0, 800.0], "");
     let original = imaging::open(&home.path("dog.jpg")).unwrap();
     let export = |h: &mut Window, what: &str, file: &str| {
-        h.key_press_modifiers(Modifiers::COMMAND, Key::E);
-        h.run_steps(3);
-        // The last: a view of the task may be called the same.
-        h.get_all_by_role_and_label(Role::RadioButton, what).last().unwrap().click();
-        h.run_steps(3);
-        let path = home.path(file);
-        h.get_by_role_and_label(Role::TextInput, "File").focus();
-        h.run_steps(1);
-        h.key_press_modifiers(Modifiers::COMMAND, Key::A);
-        h.get_by_role_and_label(Role::TextInput, "File").type_text(&path.display().to_string());
-        h.run_steps(3);
-        shot(h, &format!("caption-export-{what}"));
-        press(h, Role::Button, "Export");
-        settled(h);
+        let path = export(h, &home, what, file, &format!("caption-export-{what}"));
         assert!(!h.state().notices.texts().any(|t| t.contains("cannot")), "{:?}", h.state().notices.texts().last());
         path
     };

@@ -63,6 +63,25 @@ fn press(h: &mut Window, role: Role, name: &str) {
     h.run_steps(3);
 }
 
+/// Exports `what` to a file of the folder, and keeps a picture of the dialog.
+fn export(h: &mut Window, home: &Home, what: &str, file: &str, shown: &str) -> PathBuf {
+    h.key_press_modifiers(Modifiers::COMMAND, Key::E);
+    h.run_steps(3);
+    // The last: a view of the task may be called the same.
+    h.get_all_by_role_and_label(Role::RadioButton, what).last().unwrap().click();
+    h.run_steps(3);
+    let path = home.path(file);
+    h.get_by_role_and_label(Role::TextInput, "File").focus();
+    h.run_steps(1);
+    h.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    h.get_by_role_and_label(Role::TextInput, "File").type_text(&path.display().to_string());
+    h.run_steps(3);
+    shot(h, shown);
+    press(h, Role::Button, "Export");
+    settled(h);
+    path
+}
+
 /// Writes the window as it is drawn now to `window/NAME.png` in cargo's folder for tests, for people to look at.
 fn shot(h: &mut Window, name: &str) -> image::RgbaImage {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("window");

@@ -186,23 +186,8 @@ fn labels_follow_the_edges_when_asked() {
 fn every_product_is_exported() {
     let home = Home::new();
     let mut h = streets(&home, [1280.0, 800.0]);
-    let export = |h: &mut Window, what: &str, file: &str| {
-        h.key_press_modifiers(Modifiers::COMMAND, Key::E);
-        h.run_steps(3);
-        h.get_by_role_and_label(Role::RadioButton, what).click();
-        h.run_steps(3);
-        let path = home.path(file);
-        h.get_by_role_and_label(Role::TextInput, "File").focus();
-        h.run_steps(1);
-        h.key_press_modifiers(Modifiers::COMMAND, Key::A);
-        h.get_by_role_and_label(Role::TextInput, "File").type_text(&path.display().to_string());
-        h.run_steps(3);
-        shot(h, &format!("segment-export-{what}"));
-        h.get_by_role_and_label(Role::Button, "Export").click();
-        h.run_steps(2);
-        settled(h);
-        path
-    };
+    let export =
+        |h: &mut Window, what: &str, file: &str| export(h, &home, what, file, &format!("segment-export-{what}"));
     let picture = export(&mut h, "Picture", "overlay.png");
     let labels = export(&mut h, "Labels", "labels.png");
     let areas = export(&mut h, "Areas", "areas.json");

@@ -371,19 +371,7 @@ fn what_is_seen_is_exported_and_its_parts_too() {
     let mut h = begun(&home, [1280.0, 800.0]);
     let original = imaging::open(&home.path("a.png")).unwrap();
     let export = |h: &mut Window, what: &str, file: &str| {
-        h.key_press_modifiers(Modifiers::COMMAND, Key::E);
-        h.run_steps(3);
-        press(h, Role::RadioButton, what);
-        let path = home.path(file);
-        h.get_by_role_and_label(Role::TextInput, "File").focus();
-        h.run_steps(1);
-        h.key_press_modifiers(Modifiers::COMMAND, Key::A);
-        h.get_by_role_and_label(Role::TextInput, "File").type_text(&path.display().to_string());
-        h.run_steps(3);
-        shot(h, &format!("translate-export-{what}"));
-        press(h, Role::Button, "Export");
-        settled(h);
-        imaging::open(&path).unwrap()
+        imaging::open(&export(h, &home, what, file, &format!("translate-export-{what}"))).unwrap()
     };
     h.state_mut().session.translate.strength = 0.5;
     h.run_steps(2);

@@ -13,15 +13,12 @@ use crate::imaging::Picture;
 use crate::jobs::Desk;
 use crate::nn::Precision;
 use crate::tasks::TaskError;
-use crate::tasks::caption::{Beside, CaptionModel, Outcome, Params, Seen};
+use crate::tasks::caption::{Beside, CaptionModel, LOOKING, Outcome, Params, Seen};
 use crate::zoo::{self, WordMap};
 
 /// How many looks at pictures are kept, so that another beam or a forced word does not take another one; each is of some
 /// megabytes.
 const LOOKS: usize = 8;
-
-/// What the encoder takes of the time, about.
-const LOOKING: f32 = 0.8;
 
 /// A look at a picture: with which model, and how exactly.
 type Look = (Key, PictureId, Precision);
