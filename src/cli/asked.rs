@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::zoo::{self, Task};
+use crate::tasks::TaskError;
+use crate::zoo::{self, Task, ZooError};
 
 /// What was asked for.
 #[derive(Debug, PartialEq)]
@@ -38,6 +39,26 @@ pub(super) fn asked(model: Option<&Path>, ids: &[String], kind: &str) -> Result<
         ids => format!("the models are {}", ids.join(", ")),
     };
     Err(Failure::Arguments(format!("there is neither a model nor a file called '{}'; {known}", model.display())))
+}
+
+/// What is wrong with the checkpoint at `path`, which is named unless the error names what it is of.
+pub(super) fn unusable(path: &Path, error: impl Into<TaskError>) -> Failure {
+    match error.into() {
+        TaskError::Zoo(
+            error @ (ZooError::BadId { .. }
+            | ZooError::IdTaken { .. }
+            | ZooError::UnknownArchitecture { .. }
+            | ZooError::Read { .. }
+            | ZooError::Damaged { .. }
+            | ZooError::Other { .. }
+            | ZooError::NoEncoder { .. }
+            | ZooError::NoWordMap { .. }
+            | ZooError::WordMap { .. }
+            | ZooError::Write { .. }
+            | ZooError::NoFolder),
+        ) => error.into(),
+        error => Failure::with(path.display(), error),
+    }
 }
 
 /// The ids of the models for a task that were added to those that ship.

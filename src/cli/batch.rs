@@ -49,16 +49,19 @@ impl<'a> Batch<'a> {
         Batch { session, progress: Progress::new(plan.jobs.len()), json, force }
     }
 
-    /// Does `one` for each job. With several pictures, one that fails is told and the rest go on; what was done is printed.
+    /// Makes the plan's folders and does `one` for each job. With several pictures, one that fails is told and the rest go
+    /// on; what was done is printed.
     pub(super) fn run<D: Serialize>(
         &self,
         plan: Plan,
         one: impl Fn(&Job) -> Result<D, Failure>,
     ) -> Result<(), Failure> {
+        plan.make_folders()?;
         let one = |index: usize, job: &Job| {
             self.session.check()?;
             self.progress.begin(index, &job.source.name());
-            one(job)
+            // Ctrl+C ends whatever fills standard input too: a picture cut off by that is not damaged.
+            one(job).or_else(|failure| self.session.check().and(Err(failure)))
         };
         // Where nothing is left to do of one picture there is only a report to print.
         if plan.many || plan.jobs.is_empty() {
@@ -78,8 +81,12 @@ impl<'a> Batch<'a> {
     fn all<D: Serialize>(&self, plan: Plan, one: impl Fn(usize, &Job) -> Result<D, Failure>) -> Result<(), Failure> {
         let mut report = Report { results: Vec::new(), failed: Vec::new() };
         let fail = |report: &mut Report<D>, file: String, failure: Failure| {
-            self.progress.say(&failure);
-            report.failed.push(FailedFile { file, error: failure.to_string() });
+            let error = failure.to_string();
+            match error.contains(&file) {
+                true => self.progress.say(&error),
+                false => self.progress.say(format_args!("{file}: {error}")),
+            }
+            report.failed.push(FailedFile { file, error });
         };
         for (file, failure) in plan.refused {
             fail(&mut report, file, failure);

@@ -1,7 +1,5 @@
 //! `lucida bench`: how long one forward pass takes, and how much memory.
 
-use std::num::NonZeroUsize;
-
 use clap::Args;
 
 use super::{Arithmetic, Failure, console};
@@ -19,12 +17,12 @@ pub struct Arguments {
     size: u32,
 
     /// Threads to compute with [default: one per processor core]
-    #[arg(long, value_name = "T")]
-    threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
 
     /// Passes to time, after one that is not counted
-    #[arg(long, value_name = "R", default_value = "5")]
-    runs: NonZeroUsize,
+    #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    runs: u32,
 
     #[command(flatten)]
     arithmetic: Arithmetic,
@@ -37,10 +35,10 @@ pub struct Arguments {
 /// Runs `lucida bench`.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let net = arguments.net.as_str();
-    let cores = std::thread::available_parallelism().ok();
-    let threads = arguments.threads.or(cores).map_or(1, NonZeroUsize::get);
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let threads = arguments.threads.map_or_else(cores, |threads| threads as usize);
     let precision = arguments.arithmetic.precision;
-    let timed = tasks::bench(net, arguments.size as usize, threads, arguments.runs.get(), precision)?;
+    let timed = tasks::bench(net, arguments.size as usize, threads, arguments.runs as usize, precision)?;
     if arguments.json {
         return console::print_json(&timed);
     }

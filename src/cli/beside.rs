@@ -1,7 +1,6 @@
 //! Files that are written beside a result, each because an option names one: labels, a reconstruction, an animation.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
@@ -36,20 +35,28 @@ enum Place {
 
 impl<const N: usize> Beside<N> {
     /// Decides, and refuses what cannot be: for one picture a file that exists (unless `force`) ends the command; of
-    /// several only that picture is refused, in `plan`. Several pictures' go into folders, which are created.
+    /// several only that picture is refused, in `plan`, and so is one whose file would replace another picture. Several
+    /// pictures' go into folders, which need not exist.
     ///
     /// # Errors
     /// Another ending, one file named twice, and the above.
     pub(super) fn new(wanted: [Wanted<'_>; N], plan: &mut Plan, force: bool) -> Result<Beside<N>, Failure> {
         let mut places = [const { Place::Nowhere }; N];
         for (place, wanted) in places.iter_mut().zip(&wanted) {
-            *place = Place::new(wanted, plan.many)?;
+            *place = Place::new(wanted, plan)?;
         }
         let beside = Beside(places);
         beside.check_names(&wanted, plan)?;
+        let readers = files::readers(plan.jobs.iter().map(|job| &job.source));
         let mut jobs = Vec::new();
-        for job in plan.jobs.drain(..) {
-            let taken = beside.of(&job.target).iter().flatten().try_for_each(|path| files::check_target(path, force));
+        for (index, job) in plan.jobs.drain(..).enumerate() {
+            let taken = beside.of(&job.target).iter().flatten().try_for_each(|path| match readers.get(&whole(path)) {
+                Some(reader) if *reader != index => {
+                    let why = format!("{} would replace another picture; choose another folder", path.display());
+                    Err(Failure::Work(why))
+                }
+                _ => files::check_free(path, force),
+            });
             match taken {
                 Ok(()) => jobs.push(job),
                 Err(failure) if plan.many => plan.refused.push((job.source.path(), failure)),
@@ -99,15 +106,14 @@ impl<const N: usize> Beside<N> {
 }
 
 impl Place {
-    fn new(wanted: &Wanted<'_>, many: bool) -> Result<Place, Failure> {
+    fn new(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<Place, Failure> {
         let Wanted { option, name, endings, path: Some(path) } = *wanted else { return Ok(Place::Nowhere) };
-        if many || path.is_dir() || files::ends_with_separator(path) {
+        if plan.many || path.is_dir() || files::ends_with_separator(path) {
             if path.exists() && !path.is_dir() {
                 let why = format!("{option} of several pictures needs a folder, but {} is a file", path.display());
                 return Err(Failure::Arguments(why));
             }
-            fs::create_dir_all(path)
-                .map_err(|e| Failure::with(format_args!("cannot create the folder {}", path.display()), e))?;
+            plan.folders.push(path.to_owned());
             let ending = endings.first().copied().unwrap_or_default();
             return Ok(Place::Folder { folder: path.to_owned(), name, ending });
         }
@@ -117,6 +123,7 @@ impl Place {
             let formats = endings.replace('.', "").to_uppercase().replace(" OR ", " or ");
             return Err(Failure::Arguments(format!("{option} {path}: this is written as {formats}; use .{endings}")));
         }
+        files::check_folder(path)?;
         Ok(Place::File(path.to_owned()))
     }
 }

@@ -21,7 +21,7 @@ use crate::imaging::{self, Picture};
 use crate::nn::Precision;
 use crate::tasks::TaskError;
 use crate::tasks::caption::{self, CaptionModel, Outcome, Params, Sentence, Summary, models};
-use crate::zoo::{Task, ZooError};
+use crate::zoo::Task;
 
 /// The pictures, the model, how sentences are looked for, and what of them is written.
 #[derive(Debug, Args)]
@@ -62,7 +62,7 @@ pub struct Arguments {
     words: Option<PathBuf>,
 
     /// The encoder of a checkpoint that holds a decoder alone: torchvision's resnet101 [default: the checkpoint beside it
-    /// that is called encoder, or resnet]
+    /// with encoder in its name, or else resnet at its beginning]
     #[arg(long, value_name = "FILE", requires = "model")]
     encoder: Option<PathBuf>,
 
@@ -285,18 +285,7 @@ fn model(arguments: &Arguments) -> Result<CaptionModel, Failure> {
             Err(Failure::Arguments(format!("{id} has its words and its encoder; leave --words and --encoder out")))
         }
         Asked::Id(id) => Ok(CaptionModel::load(&id)?),
-        Asked::File(path) => CaptionModel::from_file(&path, &beside).map_err(|error| match error {
-            // These name the file, which may be another.
-            TaskError::Zoo(
-                error @ (ZooError::NoEncoder { .. }
-                | ZooError::NoWordMap { .. }
-                | ZooError::WordMap { .. }
-                | ZooError::Other { .. }
-                | ZooError::Read { .. }
-                | ZooError::Damaged { .. }),
-            ) => error.into(),
-            error => Failure::with(path.display(), error),
-        }),
+        Asked::File(path) => CaptionModel::from_file(&path, &beside).map_err(|e| asked::unusable(&path, e)),
     }
 }
 
@@ -317,7 +306,8 @@ fn params(arguments: &Arguments, model: &CaptionModel) -> Result<Params, Failure
         )));
     }
     let words = model.words();
-    let known = |word: &str| words.id(word).is_some_and(|id| ![words.start(), words.end()].contains(&id));
+    let is_mark = |word: &str| word.starts_with('<') && word.ends_with('>');
+    let known = |word: &str| words.id(word).is_some() && !is_mark(word);
     let first = |word: &str| {
         let as_written = [word.to_owned(), word.to_lowercase()].into_iter().find(|word| known(word));
         as_written.ok_or_else(|| TaskError::UnknownWord { word: word.to_owned() })

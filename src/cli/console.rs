@@ -1,7 +1,7 @@
 //! The two output streams, Ctrl+C, and saving so that neither harms the other.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,6 +76,17 @@ pub(super) fn exists(path: &Path) -> Failure {
 fn lock(saving: &Mutex<()>) -> MutexGuard<'_, ()> {
     // The lock guards no data, so a panic elsewhere leaves nothing broken behind.
     saving.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads all of standard input, but no more than `most` bytes; `what` is to be piped into it ("a picture").
+pub(super) fn read_stdin(most: u64, what: &str) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(most).read_to_end(&mut bytes);
+    read.map_err(|e| Failure::with("cannot read standard input", e))?;
+    if bytes.is_empty() {
+        return Err(Failure::Work(format!("standard input is empty; pipe {what} into it")));
+    }
+    Ok(bytes)
 }
 
 /// Says one line on standard error. Nobody may be listening there; that is no reason to fail.

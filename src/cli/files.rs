@@ -1,14 +1,13 @@
 //! Which file becomes which: decided, and refused where it must be, before any work starts.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Failure, console};
+use super::{Failure, beside, console};
 use crate::imaging::{self, Format, Loss, Picture};
 
 /// A file format by name, where no file name says it.
@@ -69,17 +68,9 @@ impl Source {
     pub(super) fn open(&self) -> Result<Picture, Failure> {
         match self {
             Source::Stdin => {
-                let mut bytes = Vec::new();
                 // One byte more than any picture may have, so that the decoder sees that it is too much.
                 let most = imaging::Limits::default().max_alloc.saturating_add(1);
-                io::stdin()
-                    .lock()
-                    .take(most)
-                    .read_to_end(&mut bytes)
-                    .map_err(|e| Failure::with("cannot read standard input", e))?;
-                if bytes.is_empty() {
-                    return Err(Failure::Work("standard input is empty; pipe a picture into it".into()));
-                }
+                let bytes = console::read_stdin(most, "a picture")?;
                 imaging::decode(&bytes).map_err(|e| Failure::with("standard input", e))
             }
             Source::File(path) => imaging::open(path).map_err(|error| match error {
@@ -127,6 +118,8 @@ pub(super) struct Plan {
     pub(super) jobs: Vec<Job>,
     /// Several pictures were asked for, so one may fail alone.
     pub(super) many: bool,
+    /// Folders that results go to; they are made when the work begins.
+    pub(super) folders: Vec<PathBuf>,
     /// What already cannot be done: the file, and why.
     pub(super) refused: Vec<(String, Failure)>,
 }
@@ -159,13 +152,20 @@ pub(super) fn one_use_of_stdout(output: &Path, json: bool) -> Result<(), Failure
 /// Decides which input becomes which output.
 ///
 /// One input goes to the file `output`, or into it if it is a folder; several inputs, or a folder of them, go into the
-/// folder `output`, which is created. `-` stands for standard input and output.
+/// folder `output`, which need not exist. No result replaces a picture that another one is made of. `-` stands for
+/// standard input and output.
 ///
 /// # Errors
-/// Arguments that contradict each other, an ending that no format has, a single output that exists or has no folder.
-/// What concerns only one of several inputs is told in [`Plan::refused`] instead.
+/// Arguments that contradict each other, an ending that no format has, a single input that is missing, a single output
+/// that exists or has no folder. What concerns only one of several inputs is told in [`Plan::refused`] instead.
 pub(super) fn plan(inputs: &[PathBuf], output: &Path, writing: Writing) -> Result<Plan, Failure> {
     let mut plan = Plan::of(inputs)?;
+    // One of several that is missing fails alone.
+    if let [input] = inputs
+        && input.as_os_str() != "-"
+    {
+        fs::metadata(input).map_err(|e| Failure::with(format_args!("cannot read {}", input.display()), e))?;
+    }
     if output.as_os_str() == "-" {
         let [input] = inputs else {
             return Err(Failure::Arguments("only one picture fits on standard output; give a folder to -o".into()));
@@ -197,16 +197,20 @@ pub(super) fn plan(inputs: &[PathBuf], output: &Path, writing: Writing) -> Resul
             output.display()
         )));
     }
-    fs::create_dir_all(output)
-        .map_err(|e| Failure::with(format_args!("cannot create the folder {}", output.display()), e))?;
+    plan.folders.push(output.to_owned());
+    let sources = listed(inputs, &mut plan.refused);
+    let readers = readers(&sources);
     let mut taken = HashSet::new();
-    for source in listed(inputs, &mut plan.refused) {
-        let (name, format) = name_in_folder(&source, writing, &mut taken);
+    for (index, source) in sources.into_iter().enumerate() {
+        let is_free = |name: &OsStr| {
+            let reader = readers.get(&beside::whole(&output.join(name)));
+            reader.is_none_or(|reader| *reader == index) && taken.insert(name.to_owned())
+        };
+        let (name, format) = name_in_folder(&source, writing, is_free);
         let target = output.join(name);
-        if target.exists() && !writing.force {
-            plan.refused.push((source.path(), console::exists(&target)));
-        } else {
-            plan.jobs.push(Job { source, target: Target::File(target), format });
+        match check_free(&target, writing.force) {
+            Ok(()) => plan.jobs.push(Job { source, target: Target::File(target), format }),
+            Err(failure) => plan.refused.push((source.path(), failure)),
         }
     }
     Ok(plan)
@@ -222,7 +226,7 @@ pub(super) fn plan_unwritten(inputs: &[PathBuf]) -> Result<Plan, Failure> {
     for source in listed(inputs, &mut plan.refused) {
         // The whole name: folders are called so too, and a stem can be `..`.
         let ending = source.file_name().extension().map(|ending| format!(".{}", ending.to_string_lossy()));
-        let name = untaken(&source, &ending.unwrap_or_default(), &mut taken);
+        let name = untaken(&source, &ending.unwrap_or_default(), |name| taken.insert(name.to_owned()));
         plan.jobs.push(Job { source, target: Target::Unwritten(name), format: Format::Png });
     }
     Ok(plan)
@@ -235,8 +239,28 @@ impl Plan {
             return Err(Failure::Arguments("standard input (-) can be read only once".into()));
         }
         let many = inputs.len() > 1 || inputs.iter().any(|i| i.is_dir());
-        Ok(Plan { jobs: Vec::new(), many, refused: Vec::new() })
+        Ok(Plan { jobs: Vec::new(), many, folders: Vec::new(), refused: Vec::new() })
     }
+
+    /// Makes the folders, if anything will go into them.
+    pub(super) fn make_folders(&self) -> Result<(), Failure> {
+        if self.jobs.is_empty() {
+            return Ok(());
+        }
+        self.folders.iter().try_for_each(|folder| {
+            fs::create_dir_all(folder)
+                .map_err(|e| Failure::with(format_args!("cannot create the folder {}", folder.display()), e))
+        })
+    }
+}
+
+/// The files that are read, each with the place of its reader among the sources: of several the last, which may replace it.
+pub(super) fn readers<'a>(sources: impl IntoIterator<Item = &'a Source>) -> HashMap<PathBuf, usize> {
+    let file = |(index, source): (usize, &Source)| match source {
+        Source::Stdin => None,
+        Source::File(path) => Some((beside::whole(path), index)),
+    };
+    sources.into_iter().enumerate().filter_map(file).collect()
 }
 
 /// The pictures, those of folders by name; what cannot be listed is `refused`.
@@ -280,9 +304,23 @@ fn single(source: Source, output: &Path, writing: Writing) -> Result<Job, Failur
 
 /// Refuses a file that exists (unless `force`) or whose folder does not.
 pub(super) fn check_target(output: &Path, force: bool) -> Result<(), Failure> {
+    check_free(output, force)?;
+    check_folder(output)
+}
+
+/// Refuses a folder, and a file that exists (unless `force`).
+pub(super) fn check_free(output: &Path, force: bool) -> Result<(), Failure> {
+    if output.is_dir() {
+        return Err(Failure::Arguments(format!("{} is a folder; give the name of a file", output.display())));
+    }
     if output.exists() && !force {
         return Err(console::exists(output));
     }
+    Ok(())
+}
+
+/// Refuses a file whose folder does not exist.
+pub(super) fn check_folder(output: &Path) -> Result<(), Failure> {
     match output.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
             Err(Failure::Work(format!("the folder {} does not exist; create it first", folder.display())))
@@ -291,9 +329,9 @@ pub(super) fn check_target(output: &Path, force: bool) -> Result<(), Failure> {
     }
 }
 
-/// A name for `source` in the output folder that nobody in this plan has: its own where its format can be written,
-/// else its stem as PNG, with a number where two inputs share a name.
-fn name_in_folder(source: &Source, writing: Writing, taken: &mut HashSet<OsString>) -> (OsString, Format) {
+/// A name for `source` in the output folder that is free: its own where its format can be written, else its stem as PNG,
+/// with a number where two inputs share a name.
+fn name_in_folder(source: &Source, writing: Writing, is_free: impl FnMut(&OsStr) -> bool) -> (OsString, Format) {
     let path = source.file_name();
     let own = Format::from_path(path);
     let format = writing.format.map(FormatName::format).or(own).unwrap_or(Format::Png);
@@ -301,11 +339,11 @@ fn name_in_folder(source: &Source, writing: Writing, taken: &mut HashSet<OsStrin
         Some(extension) if own.is_some_and(|own| own.name() == format.name()) => extension,
         _ => format.extension(),
     };
-    (untaken(source, &format!(".{extension}"), taken), with_quality(format, writing.quality))
+    (untaken(source, &format!(".{extension}"), is_free), with_quality(format, writing.quality))
 }
 
-/// The stem of `source` with `ending`, with a number where that is `taken`.
-fn untaken(source: &Source, ending: &str, taken: &mut HashSet<OsString>) -> OsString {
+/// The stem of `source` with `ending`, with a number where that is not free.
+fn untaken(source: &Source, ending: &str, mut is_free: impl FnMut(&OsStr) -> bool) -> OsString {
     let stem = source.file_name().file_stem().unwrap_or("picture".as_ref());
     let mut name = OsString::new();
     for number in 1.. {
@@ -314,7 +352,7 @@ fn untaken(source: &Source, ending: &str, taken: &mut HashSet<OsString>) -> OsSt
             name.push(format!("-{number}"));
         }
         name.push(ending);
-        if taken.insert(name.clone()) {
+        if is_free(&name) {
             break;
         }
     }

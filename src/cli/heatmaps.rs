@@ -1,6 +1,5 @@
 //! A picture for each word of a sentence, numbered and named after it, in a folder of their own.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
@@ -19,7 +18,7 @@ pub(super) struct Heatmaps {
 }
 
 impl Heatmaps {
-    /// The folder itself for one picture; of several each has a folder in it. Creates it.
+    /// The folder itself for one picture; of several each has a folder in it. It need not exist.
     ///
     /// # Errors
     /// A file where the folder should be; maps that are there already (unless `force`), of one of several pictures in
@@ -42,8 +41,7 @@ impl Heatmaps {
             let why = format!("--heatmaps needs a folder, which {} is not", folder.display());
             return Err(Failure::Arguments(why));
         }
-        fs::create_dir_all(folder)
-            .map_err(|e| Failure::with(format_args!("cannot create the folder {}", folder.display()), e))?;
+        plan.folders.push(folder.to_owned());
         Ok(heatmaps)
     }
 

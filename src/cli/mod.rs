@@ -126,7 +126,7 @@ enum Failure {
     #[error("{0}")]
     Arguments(String),
     /// The work failed; exit status 1.
-    #[error("{0}")]
+    #[error("{}", without_backtrace(.0))]
     Work(String),
     /// The work failed, and so would that on all other pictures; exit status 1.
     #[error("{0}")]
@@ -164,6 +164,11 @@ impl Failure {
             Failure::Closed => 0,
         }
     }
+}
+
+/// A message without the backtrace that candle adds to its own where RUST_BACKTRACE asks for one.
+fn without_backtrace(message: &str) -> &str {
+    message.split_once("\n   0: ").map_or(message, |(message, _)| message)
 }
 
 impl From<TaskError> for Failure {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::Failure;
 use super::console::{self, Session};
-use crate::zoo::{self, Card, Import, ZooError};
+use super::{Failure, asked};
+use crate::zoo::{self, Card, Import};
 
 /// The list, or one model.
 #[derive(Debug, Args)]
@@ -70,6 +70,9 @@ struct Line<'a> {
     licence: &'a str,
     bytes: u64,
     source: &'a str,
+    /// The ids under which the network's coarser forms run.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    forms: &'a [String],
 }
 
 /// Runs `lucida models`.
@@ -87,7 +90,8 @@ pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failur
 }
 
 fn show(id: &str) -> Result<(), Failure> {
-    if let Some(card) = zoo::card_text(id) {
+    let network = zoo::models().iter().find(|card| card.forms.iter().any(|form| form == id));
+    if let Some(card) = zoo::card_text(network.map_or(id, |card| card.id.as_str())) {
         return console::print(card);
     }
     if let Some(card) = zoo::imported_card_text(id) {
@@ -99,21 +103,7 @@ fn show(id: &str) -> Result<(), Failure> {
 }
 
 fn add(import: &Import<'_>, session: &Session) -> Result<(), Failure> {
-    let prepared = zoo::prepare(import).map_err(|error| match error {
-        // These name what is wrong themselves, or it is not in the file.
-        ZooError::BadId { .. }
-        | ZooError::IdTaken { .. }
-        | ZooError::UnknownArchitecture { .. }
-        | ZooError::Read { .. }
-        | ZooError::Damaged { .. }
-        | ZooError::Other { .. }
-        | ZooError::NoEncoder { .. }
-        | ZooError::NoWordMap { .. }
-        | ZooError::WordMap { .. }
-        | ZooError::Write { .. }
-        | ZooError::NoFolder => Failure::from(error),
-        error => Failure::with(import.path.display(), error),
-    })?;
+    let prepared = zoo::prepare(import).map_err(|error| asked::unusable(import.path, error))?;
     let card = session.saving(|| prepared.write())??;
     console::print(&card.id)?;
     console::say(format_args!(
@@ -135,6 +125,7 @@ fn list(json: bool) -> Result<(), Failure> {
     let cells: Vec<[String; 7]> = lines
         .iter()
         .map(|l| {
+            let forms = if l.forms.is_empty() { String::new() } else { format!("; also {}", l.forms.join(", ")) };
             [
                 l.id.to_owned(),
                 l.task.clone(),
@@ -142,7 +133,7 @@ fn list(json: bool) -> Result<(), Failure> {
                 count(l.parameters),
                 l.licence.to_owned(),
                 format!("{:.1} MB", l.bytes as f64 / 1e6),
-                l.source.to_owned(),
+                format!("{}{forms}", l.source),
             ]
         })
         .collect();
@@ -170,6 +161,7 @@ fn line(card: &Card) -> Line<'_> {
         licence: &card.licence,
         bytes: card.bytes,
         source: &card.source,
+        forms: &card.forms,
     }
 }
 

@@ -123,7 +123,7 @@ fn ids() -> Vec<String> {
 fn model(model: Option<&Path>) -> Result<SegmentationModel, Failure> {
     match asked::asked(model, &ids(), "segmentation")? {
         Asked::Id(id) => Ok(SegmentationModel::load(&id)?),
-        Asked::File(path) => SegmentationModel::from_file(&path).map_err(|e| Failure::with(path.display(), e)),
+        Asked::File(path) => SegmentationModel::from_file(&path).map_err(|e| asked::unusable(&path, e)),
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(short, long, value_name = "OUT", required_unless_present = "list")]
     output: Option<PathBuf>,
 
-    /// One style, or several to mix; see --list ("identity" changes nothing)
+    /// One style, or several to mix; see --list ("identity" is the network's attempt to change nothing)
     #[arg(
         long,
         value_name = "ID[,ID...]",

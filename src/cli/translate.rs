@@ -173,14 +173,14 @@ fn model(model: Option<&Path>, back: Option<&Path>) -> Result<TranslationModel, 
         Asked::File(path) => {
             // Whoever names the way back does not mean the one that lies beside.
             let load = if back.is_some() { TranslationModel::from_file_alone } else { TranslationModel::from_file };
-            load(&path).map_err(|e| Failure::with(path.display(), e))?
+            load(&path).map_err(|e| asked::unusable(&path, e))?
         }
     };
     let Some(back) = back else { return Ok(model) };
     if model.directions().len() > 1 {
         return Err(Failure::Arguments(format!("{} has its way back already; leave --back out", model.id())));
     }
-    model.with_way_back(back).map_err(|e| Failure::with(back.display(), e))
+    model.with_way_back(back).map_err(|e| asked::unusable(back, e))
 }
 
 /// What the model is asked for.

@@ -101,7 +101,7 @@ pub fn bench(net: &str, size: usize, threads: usize, runs: usize, precision: Pre
     let pool = pool.map_err(|e| TaskError::Threads(e.to_string()))?;
     let runs = runs.max(1);
     let mut pass = |precision| pool.install(|| run(&x, &Watch::silent().with_precision(precision)));
-    let (mut seconds, mut result) = (Vec::with_capacity(runs + 1), None);
+    let (mut seconds, mut result) = (Vec::new(), None);
     for _ in 0..=runs {
         let began = Instant::now();
         result = Some(pass(precision)?);

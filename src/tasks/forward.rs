@@ -3,10 +3,12 @@
 mod captioner;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use safetensors::SafeTensors;
 
 use super::TaskError;
 use crate::models::{
@@ -15,7 +17,7 @@ use crate::models::{
     resnet, transformer_net, vgg,
 };
 use crate::nn::{self, Pass, Pool, Precision, Statistics, Watch};
-use crate::zoo;
+use crate::zoo::{self, ZooError};
 
 /// Tensors by name.
 type Tensors = HashMap<String, Tensor>;
@@ -57,8 +59,56 @@ pub const ARCHITECTURES: &[&str] = &{
     names
 };
 
-/// Runs the network of `arch` with the checkpoint `weights` on the tensor `input` of the safetensors file at `input`,
-/// without any pre- or post-processing. Returns its outputs by name; the main one is `output`.
+/// Where the safetensors with the tensor `input` are.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// In a file.
+    File(&'a Path),
+    /// In bytes that came through standard input.
+    Piped(&'a [u8]),
+}
+
+impl<'a> From<&'a PathBuf> for Input<'a> {
+    fn from(path: &'a PathBuf) -> Self {
+        Input::File(path)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Input<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Input::Piped(bytes)
+    }
+}
+
+impl Input<'_> {
+    fn tensor(self) -> Result<Tensor, TaskError> {
+        let missing = || self.unusable("it holds no tensor called \"input\"".to_owned());
+        match self {
+            Input::File(path) => zoo::read_tensors(path)?.remove("input").ok_or_else(missing),
+            Input::Piped(bytes) => {
+                let tensors = SafeTensors::deserialize(bytes)
+                    .map_err(|e| self.unusable(format!("it is no safetensors file, or cut short: {e}")))?;
+                let input = tensors.tensor("input").map_err(|_| missing())?;
+                // candle multiplies the other sides unchecked.
+                if input.shape().contains(&0) {
+                    return Err(self.unusable("its tensor \"input\" is empty".to_owned()));
+                }
+                Ok(input.load(&Device::Cpu)?)
+            }
+        }
+    }
+
+    fn unusable(self, reason: String) -> TaskError {
+        let name = match self {
+            Input::File(path) => path.display().to_string(),
+            Input::Piped(_) => "standard input".to_owned(),
+        };
+        TaskError::Tensors { name, reason }
+    }
+}
+
+/// Runs the network of `arch` with the checkpoint `weights` on the tensor `input` of the safetensors in `input`, without any
+/// pre- or post-processing. Returns its outputs by name; the main one is `output`.
 ///
 /// Sizes, and so how many layers a ResNet has, are read from the weights. A network with several styles gives the one its
 /// first row holds. A generator with batch norms also gives `output_batchstats`, normalised by the picture's own
@@ -75,16 +125,32 @@ pub const ARCHITECTURES: &[&str] = &{
 /// and `encoder_out`. The marks are taken to be the last two words, as they are in the tutorial's word maps.
 ///
 /// # Errors
-/// [`TaskError::UnknownNet`], [`TaskError::Zoo`] for an unreadable file, [`TaskError::Tensors`] for one without `input`,
-/// [`TaskError::Network`] when weights and input do not fit.
-pub fn forward(arch: &str, weights: &Path, input: &Path, precision: Precision) -> Result<Tensors, TaskError> {
+/// [`TaskError::UnknownNet`], [`TaskError::Zoo`] for an unreadable file and for weights of another architecture,
+/// [`TaskError::Tensors`] for an `input` that is missing or of another rank, [`TaskError::Network`] when weights and input do
+/// not fit.
+pub fn forward<'a>(
+    arch: &str,
+    weights: &Path,
+    input: impl Into<Input<'a>>,
+    precision: Precision,
+) -> Result<Tensors, TaskError> {
     let unknown = || TaskError::UnknownNet { net: arch.to_owned(), known: ARCHITECTURES.join(", ") };
-    let (_, run) = RUNS.iter().find(|(name, _)| *name == arch).ok_or_else(unknown)?;
+    let &(wanted, run) = RUNS.iter().find(|(name, _)| *name == arch).ok_or_else(unknown)?;
     let tensors = zoo::read_tensors(weights)?;
-    let x = zoo::read_tensors(input)?.remove("input").ok_or_else(|| TaskError::Tensors {
-        name: input.display().to_string(),
-        reason: "it holds no tensor called \"input\"".to_owned(),
-    })?;
+    // Of weights that are nobody's the network will miss a tensor.
+    if let Ok(found) = zoo::recognise(&tensors)
+        && found != wanted
+    {
+        return Err(ZooError::OtherArchitecture { wanted, why: format!("they are {found}'s") }.into());
+    }
+    let input: Input<'_> = input.into();
+    let x = input.tensor()?;
+    let describes = [zoo::SHOW_ATTEND_TELL, zoo::SHOW_AND_TELL].contains(&wanted);
+    let is_bare_picture = x.rank() == 3 && describes && tensors.keys().any(|name| name.starts_with("encoder."));
+    if x.rank() != 4 && !is_bare_picture {
+        let shape = if describes { "[1, height, width, channels]" } else { "[batch, channels, height, width]" };
+        return Err(input.unusable(format!("its tensor \"input\" has the shape {:?}, not {shape}", x.dims())));
+    }
     let watch = Watch::silent().with_precision(precision);
     let outputs = run(tensors, &x.to_dtype(DType::F32)?, &watch)?;
     Ok(outputs.into_iter().map(|(name, t)| (name.to_owned(), t)).collect())

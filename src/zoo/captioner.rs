@@ -107,19 +107,16 @@ pub fn image_encoder(tensors: Tensors) -> Result<Box<dyn Encoder>, ZooError> {
     }
 }
 
-/// The file beside a checkpoint without an encoder that has the encoder's weights: the one called so, or else after
-/// torchvision's ResNet.
+/// The file beside a checkpoint without an encoder that has the encoder's weights: the one with `encoder` in its name, or
+/// else the one that begins with `resnet`, as torchvision's `resnet101-....pth` does.
 pub fn encoder_beside(checkpoint: &Path) -> Option<PathBuf> {
     let folder = checkpoint.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut files: Vec<_> = folder.read_dir().ok()?.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.file_name() != checkpoint.file_name() && is_checkpoint(file));
     files.sort();
-    let called = |what: &str| {
-        let name =
-            |file: &&PathBuf| file.file_name().unwrap_or_default().to_string_lossy().to_lowercase().contains(what);
-        files.iter().find(name).cloned()
-    };
-    called("encoder").or_else(|| called("resnet"))
+    let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let called = files.iter().find(|file| name(file).contains("encoder"));
+    called.or_else(|| files.iter().find(|file| name(file).starts_with("resnet"))).cloned()
 }
 
 fn builder(tensors: Tensors, prefix: &str) -> VarBuilder<'static> {

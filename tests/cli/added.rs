@@ -214,6 +214,7 @@ fn a_decoder_is_added_with_its_encoder_and_its_words() {
     let p = dir.path();
     let attends = shipped(ATTENDS);
     fs::copy(shipped(TELLS), p.join("tells.safetensors")).unwrap();
+    fs::copy(p.join("latest_net_G_A.pth"), p.join("fcn_resnet50.pth")).unwrap(); // no encoder
     let alone = fail(p, "models add tells.safetensors", 2);
     assert!(alone.contains("tells.safetensors") && alone.contains("(--encoder)"), "{alone}");
     for (arguments, help) in [

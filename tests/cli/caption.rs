@@ -94,7 +94,7 @@ fn a_sentence_begins_as_it_is_told_to() {
     assert!(said.starts_with("a black dog"), "{said}{}", String::from_utf8_lossy(&output.stderr));
     let long = lucida(p, "caption missing.png --start").arg("a ".repeat(51)).output().unwrap();
     assert!(long.status.code() == Some(2) && stderr(&long).contains("50 words"), "{}", stderr(&long));
-    for start in ["quixotically", "<end>"] {
+    for start in ["quixotically", "<end>", "<pad>"] {
         let refused = fail(p, &format!("caption photo.png --start {start}"), 2);
         assert!(refused.contains(&format!("{start:?}")), "{refused}");
     }

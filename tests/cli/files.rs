@@ -14,16 +14,7 @@ use crate::*;
 fn pictures_come_and_go_through_pipes() {
     let dir = folder();
     let photo = fs::read(dir.path().join("photo.png")).unwrap();
-    let through = |arguments: &str| {
-        let mut child = lucida(dir.path(), arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(&photo).unwrap();
-        child.wait_with_output().unwrap()
-    };
+    let through = |arguments: &str| pipe(dir.path(), arguments, &photo);
     let output = through(&format!("style - -o - --style {WAVE} --strength 0"));
     assert!(output.status.success(), "{}", stderr(&output));
     let png = image::load_from_memory_with_format(&output.stdout, image::ImageFormat::Png).unwrap();
@@ -91,6 +82,40 @@ fn two_inputs_of_one_name_become_two_files() {
 }
 
 #[test]
+fn no_result_replaces_a_photo_that_another_is_made_of() {
+    let dir = TempDir::new().unwrap();
+    let p = dir.path();
+    for (name, width) in [("a/x.bmp", 40), ("a/x.png", 48), ("b/x.png", 56)] {
+        fs::create_dir_all(p.join(name).parent().unwrap()).unwrap();
+        picture(width, 32, false).save(p.join(name)).unwrap();
+    }
+    let widths = |folder: &str| -> Vec<(String, u32)> {
+        let width = |name: String| (name.clone(), open(&p.join(folder), &name).width());
+        names(&p.join(folder)).into_iter().map(width).collect()
+    };
+    let same = "--style identity --strength 0 --force";
+    succeed(p, &format!("style a/x.png b/x.png -o ./b {same}"));
+    assert_eq!(widths("b"), [("x-2.png".to_owned(), 48), ("x.png".to_owned(), 56)]);
+    succeed(p, &format!("style a -o a {same}"));
+    let expected = [("x-2.png", 40), ("x.bmp", 40), ("x.png", 48)];
+    assert_eq!(widths("a"), expected.map(|(name, width)| (name.to_owned(), width)));
+
+    fs::copy(p.join("b/x.png"), p.join("b/x.png.labels.png")).unwrap();
+    let photos = "segment b/x.png b/x.png.labels.png --model fcn-8s-camvid";
+    let said = fail(p, &format!("{photos} -o out --mask b --force"), 1);
+    assert!(said.contains("b/x.png.labels.png would replace another picture"), "{said}");
+    assert_eq!(open(p, "b/x.png.labels.png"), open(p, "b/x.png"));
+}
+
+#[test]
+fn of_several_pictures_the_one_that_failed_is_named() {
+    let dir = folder();
+    picture(16_400, 2, false).save(dir.path().join("wide.png")).unwrap();
+    let said = fail(dir.path(), &format!("style photo.png wide.png -o out --format webp --style {WAVE}"), 1);
+    assert!(said.contains("wide.png: WebP holds at most 16383"), "{said}");
+}
+
+#[test]
 fn nothing_is_replaced_without_force() {
     let dir = folder();
     let photo = fs::read(dir.path().join("photo.png")).unwrap();
@@ -102,13 +127,19 @@ fn nothing_is_replaced_without_force() {
     assert_eq!(names(dir.path()), ["photo.png"], "nothing is left beside it");
 }
 
+/// Presses Ctrl+C.
+#[cfg(unix)]
+fn press(child: &Child) {
+    let kill = format!("kill -INT {}", child.id()); // the shell's own: small systems have no such program
+    let kill = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(kill.success());
+}
+
 /// Presses Ctrl+C and returns how the program ended, and how long that took.
 #[cfg(unix)]
 pub fn interrupt(mut child: Child) -> (Option<i32>, Duration) {
     let pressed = Instant::now();
-    let kill = format!("kill -INT {}", child.id()); // the shell's own: small systems have no such program
-    let kill = Command::new("sh").args(["-c", &kill]).status().unwrap();
-    assert!(kill.success());
+    press(&child);
     (child.wait().unwrap().code(), pressed.elapsed())
 }
 
@@ -149,5 +180,12 @@ fn ctrl_c_stops_soon_and_leaves_nothing_behind() {
     let (status, took) = interrupt(child);
     assert_eq!(status, Some(130));
     println!("stopping took {took:?}");
+
+    // Where that picture's maker is stopped too, and so what is there of it ends.
+    let (mut child, stdin) = start(&png[..png.len() / 2]);
+    press(&child);
+    std::thread::sleep(Duration::from_millis(50));
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(names(dir.path()), Vec::<String>::new());
 }

@@ -13,6 +13,7 @@ mod tools;
 mod translate;
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -34,6 +35,15 @@ fn lucida(folder: &Path, arguments: &str) -> Command {
 
 fn run(folder: &Path, arguments: &str) -> Output {
     lucida(folder, arguments).output().unwrap()
+}
+
+/// Runs with `input` on standard input.
+fn pipe(folder: &Path, arguments: &str, input: &[u8]) -> Output {
+    let mut command = lucida(folder, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
 }
 
 /// Runs what must succeed and returns its standard output.

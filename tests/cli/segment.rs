@@ -136,7 +136,9 @@ fn wrong_arguments_and_weights_are_told_and_nothing_is_written() {
     assert!(fail(p, "segment photo.png -o o.png --refine nicely", 2).contains("crf"));
     fs::write(p.join("weights.pth"), "no weights").unwrap();
     assert!(fail(p, "segment photo.png -o o.png --model weights.pth", 1).contains("weights.pth"));
-    assert!(fail(p, "segment photo.png -o o.png --model nowhere/weights.pth", 1).contains("weights.pth"));
+    let said = fail(p, "segment photo.png -o o.png --model nowhere/weights.pth", 1);
+    assert_eq!(said.matches("weights.pth").count(), 1, "{said}");
+    assert!(fail(p, "segment photo.png photo.png -o all --mask masks --model no-such", 2).contains("unet-camvid"));
     // A network that does something else.
     let painters = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/models/style-painters/model.safetensors");
     let why = fail(p, &format!("segment photo.png -o o.png --model {painters}"), 1);

@@ -31,6 +31,9 @@ fn wrong_arguments_are_told_with_what_would_be_right() {
         ("bench no-such-net --size 64", "johnson"),
         ("forward --arch no-such-arch --weights w --input i --output o", "transformer-net"),
         ("bench johnson --size 64 --precision f16", "f32 and bf16"),
+        ("bench johnson --size 64 --runs 1000000000000000000", "1..=100000"),
+        ("bench johnson --size 64 --threads 3000", "1..=1024"),
+        ("forward --arch transformer-net --weights w --input i --output . --force", "is a folder"),
         ("--no-such-option", "--help"),
     ] {
         let said = fail(dir.path(), arguments, 2);
@@ -38,6 +41,7 @@ fn wrong_arguments_are_told_with_what_would_be_right() {
     }
     for (arguments, help) in [
         ("style missing.png -o out.png --style hokusai-great-wave", "missing.png"),
+        ("style missing/ -o painted --style hokusai-great-wave", "missing/"),
         ("style photo.png -o no/such/folder/out.png --style hokusai-great-wave", "no/such/folder"),
         ("forward --arch transformer-net --weights missing --input photo.png --output out.safetensors", "missing"),
     ] {
@@ -61,6 +65,10 @@ fn models_are_listed_and_shown() {
     assert_eq!(model["task"], "style");
     assert!(model["parameters"].as_u64().unwrap() > 10_000 && model["bytes"].as_u64().unwrap() > 10_000);
     assert!(succeed(dir.path(), "models show style-painters").contains("style-painters"));
+    // A network's coarser form is told with it.
+    let shown = succeed(dir.path(), "models show fcn-16s-camvid");
+    assert_eq!(shown, succeed(dir.path(), "models show fcn-8s-camvid"));
+    assert!(list.lines().any(|line| line.starts_with("fcn-8s-camvid ") && line.contains("fcn-16s-camvid")));
 }
 
 #[test]
@@ -137,10 +145,40 @@ fn forward_runs_a_checkpoint_on_a_bare_tensor() {
     let difference = (&out["output"] - &expected).unwrap().abs().unwrap().max_all().unwrap();
     assert!(difference.to_scalar::<f32>().unwrap() < 1e-3);
 
+    let piped = command.replace("in.safetensors", "-").replace("out.safetensors", "-");
+    let piped = pipe(dir.path(), &piped, &std::fs::read(dir.path().join("in.safetensors")).unwrap());
+    assert!(piped.status.success(), "{}", stderr(&piped));
+    assert_eq!(piped.stdout, std::fs::read(dir.path().join("out.safetensors")).unwrap());
+
     assert!(fail(dir.path(), command, 1).contains("--force"));
     succeed(dir.path(), &format!("{command} --force"));
     let later = command.replace("transformer-net", "srgan");
     assert!(fail(dir.path(), &later, 2).contains("not yet"));
     let misnamed = command.replace("in.safetensors", "w.safetensors").replace("out.", "other.");
     assert!(fail(dir.path(), &misnamed, 1).contains("\"input\""));
+}
+
+#[test]
+fn forward_tells_in_one_line_what_does_not_fit() {
+    let dir = folder();
+    let mut weights = TransformerNet::random(&Config::johnson(8)).unwrap();
+    candle_core::safetensors::save(&weights, dir.path().join("w.safetensors")).unwrap();
+    weights.remove("in2.weight").unwrap();
+    candle_core::safetensors::save(&weights, dir.path().join("torn.safetensors")).unwrap();
+    for (name, shape) in [("in", &[1, 3, 32, 32][..]), ("flat", &[3, 30, 45])] {
+        let input = Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+        input.save_safetensors("input", dir.path().join(format!("{name}.safetensors"))).unwrap();
+    }
+    for (arch, weights, input, told) in [
+        ("transformer-net", "w", "flat", "[3, 30, 45], not [batch, channels, height, width]"),
+        ("transformer-net", "torn", "in", "in2.weight"),
+        ("resnet101", "w", "in", "not resnet101's: they are transformer-net's"),
+    ] {
+        let files = format!("--weights {weights}.safetensors --input {input}.safetensors --output out.safetensors");
+        let mut command = lucida(dir.path(), &format!("forward --arch {arch} {files}"));
+        let output = command.env("RUST_BACKTRACE", "1").output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(told) && said.lines().count() == 1, "{said}");
+    }
 }
