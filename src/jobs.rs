@@ -147,12 +147,18 @@ impl<J: Send + Sync + 'static, O: Send + 'static> Worker<J, O> {
 
     /// Puts a job before the first waiting one that `which` picks; what runs already goes on.
     pub fn push_before(&mut self, job: J, which: impl Fn(&J) -> bool) -> JobId {
-        self.next += 1;
-        let id = JobId(self.next);
+        self.push_all_before([job], which);
+        JobId(self.next)
+    }
+
+    /// Puts jobs, in their order, before the first waiting one that `which` picks.
+    pub fn push_all_before(&mut self, jobs: impl IntoIterator<Item = J>, which: impl Fn(&J) -> bool) {
         let at = self.waiting.iter().position(|w| which(&w.job)).unwrap_or(self.waiting.len());
-        self.waiting.insert(at, Waiting { id, job: Arc::new(job) });
+        for (i, job) in jobs.into_iter().enumerate() {
+            self.next += 1;
+            self.waiting.insert(at + i, Waiting { id: JobId(self.next), job: Arc::new(job) });
+        }
         self.dispatch();
-        id
     }
 
     /// Stops a running job at its next check, or drops a waiting one.

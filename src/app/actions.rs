@@ -5,11 +5,12 @@ use egui::{ThemePreference, ViewportCommand};
 use super::commands::Command as C;
 use super::dialogs::Ask;
 use super::notices::Kind;
+use super::request::Request;
 use super::segment_look::SegmentLook;
 use super::session::{CompareMode, Look, Looks, Task, Theme};
 use super::translate_look::TranslateView;
 use super::words::{Language, Words};
-use super::workers::FileJob;
+use super::workers::{FileJob, NetJob};
 use super::{App, SAMPLES, panels};
 
 impl App {
@@ -18,6 +19,7 @@ impl App {
         let picture = self.studio.current().is_some();
         match c {
             C::Export | C::CopyResult | C::RemovePicture | C::ZoomFit | C::ZoomOne | C::ZoomIn | C::ZoomOut => picture,
+            C::PutBack => self.studio.removed.is_some(),
             C::PreviousPicture => self.studio.position().is_some_and(|i| i > 0),
             C::NextPicture => self.studio.position().is_some_and(|i| i + 1 < self.studio.entries.len()),
             C::ExportAll => self.studio.entries.iter().any(|e| self.seen_of(e).has_result()),
@@ -73,7 +75,20 @@ impl App {
                     self.studio.files.push(FileJob::Copy(seen));
                 }
             }
-            C::RemovePicture => self.studio.remove_selected(),
+            C::RemovePicture => {
+                if let Some(name) = self.studio.remove_selected() {
+                    self.notices.tell(Kind::Done, self.words.with("removed", [("name", name)]), Some(C::PutBack));
+                }
+            }
+            C::PutBack => {
+                self.studio.put_back();
+                self.reveal_selected = true;
+                // What was cancelled when it went is asked for again.
+                self.paint_again();
+                self.segment_again();
+                self.translate_again();
+                self.caption_again();
+            }
             C::PreviousPicture | C::NextPicture => {
                 let at = self.studio.position().map(|i| if c == C::NextPicture { i + 1 } else { i.saturating_sub(1) });
                 self.studio.selected = at.and_then(|i| self.studio.entries.get(i)).map(|e| e.id);
@@ -81,7 +96,7 @@ impl App {
             }
             C::ApplyToAll => {
                 let count = match self.session.task {
-                    Task::Style => self.studio.ask_all(&self.session.look.params()),
+                    Task::Style => self.studio.request_all(&self.session.look.params()),
                     Task::Segment => self.studio.request_all(&self.session.segment.asked()),
                     Task::Translate => {
                         let wanted = [self.translation_asked(), self.translation_beside()].into_iter().flatten();
@@ -96,8 +111,12 @@ impl App {
                 if c == C::CancelAll {
                     self.studio.nets.drop_waiting(|_| true);
                 }
-                if let Some(id) = self.studio.nets.running().map(|r| r.id) {
+                if let Some((id, job)) = self.studio.nets.running().map(|r| (r.id, r.job.clone())) {
                     self.studio.nets.cancel(id);
+                    if let NetJob::Preview { entry, params, .. } = &*job {
+                        // What it is the preview of goes with it.
+                        self.studio.nets.drop_waiting(|j| j.entry() == Some(*entry) && params.is_served_by(j));
+                    }
                 }
             }
             C::Undo => {
@@ -207,6 +226,7 @@ impl App {
     fn take_looks(&mut self, looks: Looks) {
         let before = self.session.caption.forced.clone();
         self.session.take_looks(looks);
+        self.mixing = self.session.look.mix.len() > 1;
         let after = &self.session.caption.forced;
         let changed = |e: &&super::studio::Entry| before.get(&e.id) != after.get(&e.id);
         let mut changed = self.studio.entries.iter().filter(changed).map(|e| e.id);
@@ -223,6 +243,8 @@ impl App {
             Theme::Light => ThemePreference::Light,
             Theme::Dark => ThemePreference::Dark,
         });
+        // The scale is the session's; egui's own zoom would not be remembered.
+        ctx.options_mut(|o| o.zoom_with_keyboard = false);
         ctx.set_zoom_factor(self.session.scale);
         let still = self.session.still;
         ctx.all_styles_mut(|s| s.animation_time = if still { 0.0 } else { 0.12 });

@@ -24,6 +24,8 @@ pub enum Command {
     CopyResult,
     /// Take the picture out of the film strip (the file stays).
     RemovePicture,
+    /// Put the picture back that was taken out last, with its results.
+    PutBack,
     /// The previous picture of the film strip.
     PreviousPicture,
     /// The next picture of the film strip.
@@ -110,7 +112,7 @@ use Command as C;
 
 impl Command {
     /// All commands, in palette order.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 50] = [
         C::Open,
         C::OpenFolder,
         C::OpenPath,
@@ -120,6 +122,7 @@ impl Command {
         C::ExportAll,
         C::CopyResult,
         C::RemovePicture,
+        C::PutBack,
         C::PreviousPicture,
         C::NextPicture,
         C::ApplyToAll,
@@ -191,6 +194,7 @@ impl Command {
             C::ExportAll => ("cmd-export-all", Icon::FolderDown, key(both, Key::E)),
             C::CopyResult => ("cmd-copy", Icon::Copy, key(ctrl, Key::C)),
             C::RemovePicture => ("cmd-remove", Icon::ImageMinus, key(ctrl, Key::Backspace)),
+            C::PutBack => ("cmd-put-back", Icon::ImageUp, None),
             C::PreviousPicture => ("cmd-previous", Icon::ChevronLeft, key(none, Key::PageUp)),
             C::NextPicture => ("cmd-next", Icon::ChevronRight, key(none, Key::PageDown)),
             C::ApplyToAll => ("cmd-apply-all", Icon::Layers, key(both, Key::A)),
@@ -246,9 +250,16 @@ pub fn pressed(ctx: &egui::Context) -> Vec<Command> {
         .into_iter()
         .filter(|(c, _)| !matches!(c, C::CopyResult | C::Paste))
         .filter(|(c, s)| !(typing && keeps_to_text(*c, s)))
-        .filter(|(_, s)| ctx.input_mut(|i| i.consume_shortcut(s)))
+        .filter(|(_, s)| {
+            ctx.input_mut(|i| i.consume_shortcut(s) || unshifted(s).is_some_and(|s| i.consume_shortcut(&s)))
+        })
         .map(|(c, _)| c)
         .collect()
+}
+
+/// Where "+" is the shifted "=", nobody shifts to come closer.
+fn unshifted(s: &KeyboardShortcut) -> Option<KeyboardShortcut> {
+    (s.logical_key == Key::Plus).then(|| KeyboardShortcut::new(s.modifiers, Key::Equals))
 }
 
 /// Whether a text field that has the focus needs the key for itself.

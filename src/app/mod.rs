@@ -31,6 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use egui::text_selection::LabelSelectionState;
 use egui::util::undoer::{self, Undoer};
 use egui::{CentralPanel, Event as Input, TextureHandle, TextureOptions, Ui, ViewportCommand};
 
@@ -53,6 +54,14 @@ const SAMPLES: [(&str, &[u8]); 5] = [
     ("coffee.jpg", include_bytes!("../../assets/samples/coffee.jpg")),
     ("town-map.png", include_bytes!("../../assets/samples/town-map.png")),
 ];
+
+/// How a session calls a sample: this and its name.
+const SAMPLE: &str = "sample:";
+
+/// A picture that comes with Lucida, by its name.
+fn sample(name: &str) -> Option<(&'static str, &'static [u8])> {
+    SAMPLES.into_iter().find(|(known, _)| *known == name)
+}
 
 /// How the window starts.
 #[derive(Clone, Debug, Default)]
@@ -118,6 +127,10 @@ pub struct App {
     export: Option<panels::export::State>,
     about: bool,
     reveal_selected: bool,
+    /// The next picture that joins the strip is shown: the first of those that were opened together.
+    show_next: bool,
+    /// The window closes once what is being exported is written.
+    closing: bool,
     undo: Undoer<Looks>,
     asked: Vec<C>,
     asked_params: Option<(studio::PictureId, crate::tasks::style::Params)>,
@@ -131,7 +144,8 @@ pub struct App {
     saved: Session,
     save_at: Option<Instant>,
     start: Start,
-    restore: Option<usize>,
+    /// While the pictures of the last session are read: their places in the strip.
+    restore: Option<HashMap<PathBuf, usize>>,
 }
 
 impl App {
@@ -174,6 +188,8 @@ impl App {
             export: None,
             about: false,
             reveal_selected: false,
+            show_next: false,
+            closing: false,
             undo,
             asked: Vec::new(),
             asked_params: None,
@@ -184,7 +200,7 @@ impl App {
             added: None,
             saved: session.clone(),
             save_at: None,
-            restore: (!start.has_pictures() && !session.pictures.is_empty()).then_some(session.selected),
+            restore: None,
             session,
             words,
             notices,
@@ -196,7 +212,7 @@ impl App {
         if app.start.has_pictures() {
             // They are what is shown.
         } else if !app.session.pictures.is_empty() {
-            app.open(app.session.pictures.clone());
+            app.reopen();
         } else {
             app.open_samples(1);
         }
@@ -214,14 +230,31 @@ impl App {
         if let Some(path) = checkpoints.into_iter().next_back() {
             self.studio.files.push(FileJob::Recognise(std::path::absolute(&path).unwrap_or(path)));
         }
+        self.show_next |= !paths.is_empty();
         if !paths.is_empty() {
-            self.studio.files.push(FileJob::Open(paths));
+            self.studio.files.push(FileJob::List(paths));
         }
     }
 
     fn open_samples(&mut self, count: usize) {
+        self.show_next = true;
         for (name, bytes) in SAMPLES.into_iter().take(count) {
             self.studio.files.push(FileJob::Sample { name, bytes });
+        }
+    }
+
+    /// Reads the pictures of the last session, the one that was shown first.
+    fn reopen(&mut self) {
+        let pictures = &self.session.pictures;
+        self.restore = Some(pictures.iter().cloned().zip(0..).collect());
+        let shown = pictures.get(self.session.selected);
+        let others = pictures.iter().enumerate().filter(|(i, _)| *i != self.session.selected).map(|(_, path)| path);
+        for path in shown.into_iter().chain(others) {
+            let sample = path.to_str().and_then(|p| sample(p.strip_prefix(SAMPLE)?));
+            self.studio.files.push(match sample {
+                Some((name, bytes)) => FileJob::Sample { name, bytes },
+                None => FileJob::Open(path.clone()),
+            });
         }
     }
 
@@ -251,15 +284,39 @@ impl App {
             (true, Some(_)) => {}
         }
         self.mixing |= many && mix.len() > 1;
-        // A click on the chosen style starts it again after a cancelled or failed job.
+        self.paint_again();
+    }
+
+    /// Lets the chosen style and the gallery be asked for again, after a cancelled or failed job.
+    pub fn paint_again(&mut self) {
         self.asked_params = None;
+        self.studio.gallery_again();
+    }
+
+    /// Whether a dialog is open over the window.
+    fn in_dialog(&self) -> bool {
+        self.palette.is_some() || self.open_path.is_some() || self.export.is_some() || self.about
+    }
+
+    /// What is being exported is written before the window closes, unless a person closes it twice.
+    fn write_before_closing(&mut self, ctx: &egui::Context) {
+        let left = self.studio.files.jobs().filter(|j| matches!(j, FileJob::Export { .. })).count();
+        if ctx.input(|i| i.viewport().close_requested()) {
+            if left > 0 && !self.closing {
+                self.closing = true;
+                ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+                self.notices.tell(Kind::Warning, self.words.with("closing-writes", [("count", left)]), None);
+            }
+        } else if self.closing && left == 0 {
+            ctx.send_viewport_cmd(ViewportCommand::Close);
+        }
     }
 
     /// Files dropped on the window, and pictures or paths pasted into it.
     fn take_input(&mut self, ctx: &egui::Context) {
         let dropped: Vec<_> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
         self.open(dropped);
-        if ctx.text_edit_focused() {
+        if ctx.text_edit_focused() || self.in_dialog() {
             return;
         }
         let events = ctx.input(|i| i.events.clone());
@@ -267,15 +324,15 @@ impl App {
             match event {
                 Input::PasteImage(image) => self.paste(&image),
                 Input::Paste(text) => {
-                    let paths: Vec<PathBuf> =
-                        text.lines().map(|l| l.trim().trim_start_matches("file://").into()).collect();
-                    if paths.iter().all(|p: &PathBuf| p.exists()) {
+                    let paths: Vec<PathBuf> = text.lines().map(panels::open_path::path_of).collect();
+                    if !paths.is_empty() && paths.iter().all(|p| p.exists()) {
                         self.open(paths);
                     } else {
                         self.notices.tell(Kind::Warning, self.words.get("paste-nothing"), Some(C::Open));
                     }
                 }
-                Input::Copy => self.ask(C::CopyResult),
+                // Selected text, of a message say, is what is meant then.
+                Input::Copy if !ctx.plugin::<LabelSelectionState>().lock().has_selection() => self.ask(C::CopyResult),
                 _ => {}
             }
         }
@@ -288,6 +345,7 @@ impl App {
             Ok(picture) => {
                 let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
                 let folder = self.start.session.as_ref().and_then(|p| p.parent()).map(|p| p.join("pasted"));
+                self.show_next = true;
                 self.studio.files.push(FileJob::Keep {
                     name: format!("pasted-{stamp}"),
                     picture: Arc::new(picture),
@@ -302,18 +360,28 @@ impl App {
         let w = &self.words;
         match news {
             News::Joined(id) => {
-                let restored = self.restore.is_some_and(|at| at + 1 == self.studio.entries.len());
-                // A newly opened picture is shown; of a restored strip, the one that was shown last.
-                if self.restore.is_none() || restored || self.studio.selected.is_none() {
+                let place = |e: &studio::Entry| self.restore.as_ref()?.get(&e.kept()?).copied();
+                let restored = self.studio.entry(id).is_some_and(|e| place(e).is_some());
+                if self.restore.is_some() {
+                    self.studio.entries.sort_by_key(|e| place(e).unwrap_or(usize::MAX));
+                }
+                // What a dialog is about stays in view.
+                let show_next = self.show_next && !restored && !self.in_dialog();
+                if show_next || self.studio.selected.is_none() {
                     self.studio.selected = Some(id);
                     self.reveal_selected = true;
                 }
+                self.show_next &= restored;
             }
             News::Refused { name, why } => {
                 self.notices.tell(Kind::Failure, w.with("refused", [("name", name), ("why", why)]), None);
             }
             News::Failed(why) => self.notices.tell(Kind::Failure, w.with("job-failed", [("why", why)]), None),
-            News::FileFailed(why) => self.notices.tell(Kind::Failure, why, Some(C::Export)),
+            News::FileFailed(why) => {
+                // Why must be seen.
+                self.closing = false;
+                self.notices.tell(Kind::Failure, why, Some(C::Export));
+            }
             News::Saved(paths) => {
                 let text = match &*paths {
                     [one] => w.with("saved", [("path", one.display().to_string())]),
@@ -347,10 +415,12 @@ impl App {
         match self.session.task {
             Task::Style => {
                 let params = self.session.look.params();
-                if self.studio.stylizer.is_some() && self.asked_params.as_ref() != Some(&(id, params.clone())) {
-                    self.studio.ask(&params);
+                let wanted = [(id, params)];
+                if self.studio.stylizer.is_some() && self.asked_params.as_ref() != Some(&wanted[0]) {
+                    self.studio.ask(&wanted[0].1);
+                    self.studio.give_up(&wanted);
                     // Asked once: a job that failed or was cancelled is not started again by itself.
-                    self.asked_params = Some((id, params));
+                    self.asked_params = wanted.into_iter().next();
                 }
                 self.studio.ask_gallery();
             }
@@ -361,6 +431,7 @@ impl App {
                 for (_, asked) in wanted.iter().filter(|w| !self.asked_segmentations.contains(w)) {
                     self.studio.request(asked);
                 }
+                self.studio.give_up(&wanted);
                 self.asked_segmentations = wanted;
             }
             Task::Translate => self.want_translations(id),
@@ -370,16 +441,19 @@ impl App {
 
     fn remember(&mut self, ctx: &egui::Context) {
         if self.restore.is_none() {
-            self.session.pictures = self.studio.entries.iter().filter_map(|e| e.path.clone()).collect();
-            self.session.selected = self.studio.position().unwrap_or(0);
+            let (ids, pictures): (Vec<_>, _) =
+                self.studio.entries.iter().filter_map(|e| Some((e.id, e.kept()?))).unzip();
+            self.session.pictures = pictures;
+            self.session.selected = ids.iter().position(|id| Some(*id) == self.studio.selected).unwrap_or(0);
         }
         if self.session == self.saved {
             return;
         }
         let now = Instant::now();
         let at = *self.save_at.get_or_insert(now + Duration::from_secs(1));
-        if now < at {
-            ctx.request_repaint_after(at - now);
+        // Waiting for the disk would be felt in a drag.
+        if now < at || ctx.input(|i| i.pointer.any_down()) {
+            ctx.request_repaint_after(at.saturating_duration_since(now));
             return;
         }
         self.save_session();
@@ -403,6 +477,7 @@ impl eframe::App for App {
         }
         if self.restore.is_some() && self.studio.files.is_idle() {
             self.restore = None;
+            self.reveal_selected = true;
             if self.studio.entries.is_empty() {
                 self.open_samples(1);
             }
@@ -416,7 +491,7 @@ impl eframe::App for App {
             Some(Answer::Partner(id, path)) => self.studio.choose_partner(id, path),
             Some(Answer::Save(path)) => panels::export::chosen(self, path),
             Some(Answer::ExportAll(folder)) => panels::export::all(self, &folder),
-            Some(Answer::Unavailable(Ask::Save(..) | Ask::ExportFolder)) => {
+            Some(Answer::Unavailable(Ask::Save(..))) => {
                 self.notices.tell(Kind::Warning, self.words.get("no-dialog"), None)
             }
             Some(Answer::Unavailable(ask)) => self.open_path = Some(panels::open_path::State::without_dialog(&ask)),
@@ -432,8 +507,12 @@ impl eframe::App for App {
             ctx.send_viewport_cmd(ViewportCommand::Close);
             return;
         }
+        self.write_before_closing(&ctx);
         self.take_input(&ctx);
-        self.asked.extend(commands::pressed(&ctx));
+        // What lies behind a dialog is left alone.
+        let behind = |c: &C| !matches!(c, C::Quit | C::ScaleUp | C::ScaleDown | C::ScaleReset);
+        let in_dialog = self.in_dialog();
+        self.asked.extend(commands::pressed(&ctx).into_iter().filter(|c| !(in_dialog && behind(c))));
 
         self.follow_caption(&ctx);
 

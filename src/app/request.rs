@@ -47,6 +47,17 @@ impl Studio {
         self.nets.jobs().any(|j| j.entry() == Some(id) && request.is_served_by(j))
     }
 
+    /// Stops the running job where settings that are `wanted` of the same picture now took the place of its own.
+    pub fn give_up(&mut self, wanted: &[(PictureId, impl Request)]) {
+        let stale = |job: &NetJob| {
+            let mut of_it = wanted.iter().filter(|(id, _)| job.entry() == Some(*id)).map(|(_, request)| request);
+            of_it.clone().any(|request| request.replaces(job)) && !of_it.any(|request| request.is_served_by(job))
+        };
+        if let Some(id) = self.nets.running().filter(|r| stale(&r.job)).map(|r| r.id) {
+            self.nets.cancel(id);
+        }
+    }
+
     /// A checkpoint may hold other weights by now: nothing is made with the old ones any more.
     pub fn outdate(&mut self, model: &str) {
         self.nets.drop_waiting(|job| job.uses(model));
@@ -69,7 +80,8 @@ impl Studio {
             return false;
         }
         self.nets.drop_waiting(|j| j.entry() == Some(id) && request.replaces(j));
-        self.nets.push_before(request.job(id, picture), |j| !matches!(j, NetJob::Meet { .. }) && before(j));
+        self.nets
+            .push_before(request.job(id, picture), |j| !matches!(j, NetJob::Load | NetJob::Meet { .. }) && before(j));
         true
     }
 }

@@ -13,10 +13,13 @@ use egui::{ColorImage, TextureHandle, TextureOptions};
 use super::caption_look;
 use super::captioned::Captioned;
 use super::partner::Search;
+use super::request::Request;
 use super::segmented::Segmented;
 use super::translate_look::{Facts, Model};
 use super::translated::Translated;
-use super::workers::{FileJob, FileOutcome, Gpu, NetJob, NetOutcome, Pixels, Place, Uploaded, file_work, net_work};
+use super::workers::{
+    FileJob, FileOutcome, Gpu, NetJob, NetOutcome, Pixels, Place, Uploaded, file_work, net_work, preview_pays,
+};
 use crate::gpu::PictureTexture;
 use crate::imaging::Picture;
 use crate::jobs::{Event, Failure, JobId, Worker};
@@ -81,6 +84,8 @@ pub struct Entry {
     /// What each style makes of this picture, by style id.
     pub gallery: HashMap<String, TextureHandle>,
     texture: Slot<PictureTexture>,
+    /// When it was on the canvas last.
+    shown: Instant,
     preview: Option<(Params, Arc<PictureTexture>)>,
     asked_gallery: bool,
 }
@@ -123,9 +128,34 @@ impl Entry {
         }
     }
 
+    /// What a session remembers it by: its file, or which sample it is.
+    pub fn kept(&self) -> Option<PathBuf> {
+        let sample = || super::sample(&self.name).map(|_| format!("{}{}", super::SAMPLE, self.name).into());
+        self.path.clone().or_else(sample)
+    }
+
     /// The finished result with these parameters.
     pub fn find(&self, params: &Params) -> Option<&Made> {
         self.made.iter().find(|m| m.params == *params)
+    }
+}
+
+impl Request for Params {
+    fn job(&self, entry: PictureId, picture: Arc<Picture>) -> NetJob {
+        NetJob::Style { entry, picture, params: self.clone() }
+    }
+
+    fn is_made(&self, e: &Entry) -> bool {
+        e.find(self).is_some()
+    }
+
+    fn is_served_by(&self, job: &NetJob) -> bool {
+        matches!(job, NetJob::Style { params, .. } if params == self)
+    }
+
+    // Of other styles a person may want both.
+    fn replaces(&self, job: &NetJob) -> bool {
+        matches!(job, NetJob::Style { params, .. } if params.mix.iter().map(|m| &m.0).eq(self.mix.iter().map(|m| &m.0)))
     }
 }
 
@@ -145,6 +175,8 @@ pub struct Studio {
     pub(super) met: HashMap<Model, Option<Facts>>,
     /// The job that ran when its model's file was opened again: what still comes of it is of other weights.
     pub(super) outdated: Option<JobId>,
+    /// The picture that was taken out last, and from where.
+    pub(super) removed: Option<(usize, Entry)>,
     next: u64,
 }
 
@@ -189,6 +221,7 @@ impl Studio {
             stylizer: None,
             met: HashMap::new(),
             outdated: None,
+            removed: None,
             next: 0,
         })
     }
@@ -207,46 +240,39 @@ impl Studio {
         self.entries.iter_mut().find(|e| e.id == id)
     }
 
-    /// Takes the shown picture out of the strip; its neighbour is shown instead.
-    pub fn remove_selected(&mut self) {
-        let Some(at) = self.position() else { return };
-        let gone = self.entries.remove(at).id;
-        self.nets.drop_waiting(|j| j.entry() == Some(gone));
+    /// Takes the shown picture out of the strip, until another one is taken out; its neighbour is shown instead. Gives its name.
+    pub fn remove_selected(&mut self) -> Option<String> {
+        let at = self.position()?;
+        let gone = self.entries.remove(at);
+        self.nets.drop_waiting(|j| j.entry() == Some(gone.id));
+        if let Some(id) = self.nets.running().filter(|r| r.job.entry() == Some(gone.id)).map(|r| r.id) {
+            self.nets.cancel(id);
+        }
         self.selected = self.entries.get(at.min(self.entries.len().saturating_sub(1))).map(|e| e.id);
+        let name = gone.name.clone();
+        self.removed = Some((at, gone));
+        Some(name)
     }
 
-    /// Asks for the style on the shown picture, unless it is there or under way. Waiting jobs of the same picture whose
-    /// weights are being dragged are replaced; a different choice of styles is queued beside them.
-    pub fn ask(&mut self, params: &Params) -> Option<JobId> {
-        let (id, picture) = self.current().map(|e| (e.id, e.picture.clone()))?;
-        self.ask_for(id, picture, params)
+    /// Puts the picture that was taken out last where it was, with all its results, and shows it.
+    pub fn put_back(&mut self) {
+        let Some((at, entry)) = self.removed.take() else { return };
+        self.selected = Some(entry.id);
+        self.entries.insert(at.min(self.entries.len()), entry);
     }
 
-    /// Asks for the style on every picture of the strip. Returns how many jobs that makes.
-    pub fn ask_all(&mut self, params: &Params) -> usize {
-        let all: Vec<_> = self.entries.iter().map(|e| (e.id, e.picture.clone())).collect();
-        all.into_iter().filter_map(|(id, p)| self.ask_for(id, p, params)).count()
-    }
-
-    fn ask_for(&mut self, id: PictureId, picture: Arc<Picture>, params: &Params) -> Option<JobId> {
-        self.stylizer.as_ref()?;
-        if self.entry(id).is_none_or(|e| e.find(params).is_some()) {
-            return None;
+    /// Asks for the style on the shown picture, unless it is there or under way. Where that takes a while, what can be had
+    /// soon comes first: a preview, and the gallery.
+    pub fn ask(&mut self, params: &Params) {
+        let Some(e) = self.current() else { return };
+        let (id, picture) = (e.id, e.picture.clone());
+        if preview_pays(&picture, params) && e.find(params).is_none() && !self.requested(id, params) {
+            self.nets.drop_waiting(|j| j.entry() == Some(id) && matches!(j, NetJob::Preview { .. }));
+            let preview = NetJob::Preview { entry: id, picture, params: params.clone() };
+            let gallery = self.gallery_job(id);
+            self.nets.push_all_before([preview].into_iter().chain(gallery), |j| j.entry().is_some());
         }
-        let same_styles = |p: &Params| p.mix.iter().map(|m| &m.0).eq(params.mix.iter().map(|m| &m.0));
-        if self.under_way(id, params) {
-            return None;
-        }
-        self.nets
-            .drop_waiting(|j| matches!(j, NetJob::Style { entry, params: p, .. } if *entry == id && same_styles(p)));
-        Some(self.nets.push_before(NetJob::Style { entry: id, picture, params: params.clone() }, |j| {
-            matches!(j, NetJob::Gallery { .. })
-        }))
-    }
-
-    /// Whether a job for this picture and these parameters runs or waits.
-    pub fn under_way(&self, id: PictureId, params: &Params) -> bool {
-        self.nets.jobs().any(|j| matches!(j, NetJob::Style { entry, params: p, .. } if *entry == id && p == params))
+        self.request(params);
     }
 
     /// The textures to show for the shown picture: the original, and the best there is for `params` (the result, else a
@@ -295,14 +321,29 @@ impl Studio {
 
     /// Asks for the gallery of the shown picture, once, when the networks have nothing better to do.
     pub fn ask_gallery(&mut self) {
-        if self.stylizer.is_none() || !self.nets.is_idle() {
-            return;
+        if self.stylizer.is_some()
+            && self.nets.is_idle()
+            && let Some(job) = self.selected.and_then(|id| self.gallery_job(id))
+        {
+            self.nets.push(job);
         }
-        let Some(id) = self.selected else { return };
-        let Some(e) = self.entry(id).filter(|e| !e.asked_gallery) else { return };
+    }
+
+    /// The job that makes a picture's gallery, once.
+    fn gallery_job(&mut self, id: PictureId) -> Option<NetJob> {
+        let e = self.entry(id).filter(|e| !e.asked_gallery)?;
         e.asked_gallery = true;
-        let job = NetJob::Gallery { entry: id, picture: e.picture.clone() };
-        self.nets.push(job);
+        Some(NetJob::Gallery { entry: id, picture: e.picture.clone() })
+    }
+
+    /// Lets what is missing of the shown picture's gallery be asked for again, after it was cancelled or failed.
+    pub fn gallery_again(&mut self) {
+        let styles = self.stylizer.as_ref().map_or(0, |s| s.styles().len());
+        let Some(id) = self.selected else { return };
+        let under_way = self.nets.jobs().any(|j| matches!(j, NetJob::Gallery { entry, .. } if *entry == id));
+        if let Some(e) = self.entry(id) {
+            e.asked_gallery = under_way || e.gallery.len() >= styles;
+        }
     }
 
     /// Takes in what the workers did. Never blocks.
@@ -397,10 +438,18 @@ impl Studio {
                     partner: Search::default(),
                     gallery: HashMap::new(),
                     texture: Slot::Missing,
+                    shown: Instant::now(),
                     preview: None,
                     asked_gallery: false,
                 });
                 Some(News::Joined(id))
+            }
+            FileOutcome::Listed(paths) => {
+                // One job for each, so that what is looked at need not wait for all of them.
+                for path in paths {
+                    self.files.push(FileJob::Open(path));
+                }
+                None
             }
             FileOutcome::Refused { name, why } => Some(News::Refused { name, why }),
             FileOutcome::Read => None,
@@ -426,15 +475,18 @@ impl Studio {
         }
     }
 
-    /// Textures cost GPU memory; those of pictures that are not shown go, but for the most recent results.
+    /// Textures cost GPU memory; those of pictures that are not shown go, but for the originals and results that were seen last.
     fn forget_old_textures(&mut self) {
         const KEEP: usize = 6;
         let shown = self.selected;
         if let Some(e) = shown.and_then(|id| self.entry(id)) {
+            e.shown = Instant::now();
             e.forget_old_translations();
         }
+        let mut held: Vec<_> = self.entries.iter_mut().filter(|e| matches!(e.texture, Slot::Ready(_))).collect();
+        held.sort_by_key(|e| std::cmp::Reverse(e.shown));
+        held.into_iter().skip(KEEP).for_each(|e| e.texture = Slot::Missing);
         for e in self.entries.iter_mut().filter(|e| Some(e.id) != shown) {
-            e.texture = Slot::Missing;
             e.preview = None;
             e.segmented.iter_mut().for_each(Segmented::forget_textures);
             e.translated.iter_mut().for_each(Translated::forget_textures);

@@ -45,6 +45,7 @@ pub fn percent(ui: &mut Ui, value: &mut f32, default: f32, name: &str, tip: &str
             egui::Slider::new(value, 0.0..=1.0)
                 .step_by(0.01)
                 .smart_aim(false)
+                .update_while_editing(false)
                 .custom_formatter(|v, _| format!("{:.0} %", v * 100.0))
                 .custom_parser(|s| s.trim().trim_end_matches('%').trim().parse::<f64>().ok().map(|v| v / 100.0)),
         )

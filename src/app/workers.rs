@@ -33,15 +33,23 @@ pub(super) use nets::net_work;
 const THUMB: u32 = 192;
 /// The longer side of a gallery sample: what a style makes of the current picture.
 const GALLERY: u32 = 224;
-/// Above this many pixels a job first shows a preview at [`PREVIEW_SIDE`].
+/// Above this many pixels a style is first shown on a copy of [`PREVIEW_SIDE`].
 const PREVIEW_ABOVE: u64 = 700_000;
 const PREVIEW_SIDE: u32 = 512;
+
+/// Whether a preview is worth its small cost: only where the person would otherwise wait.
+pub(super) fn preview_pays(picture: &Picture, params: &Params) -> bool {
+    let work_size = params.longer_side.unwrap_or(u32::MAX).min(picture.width().max(picture.height()));
+    picture.pixels() > PREVIEW_ABOVE && work_size > PREVIEW_SIDE
+}
 
 /// What a network job is asked to do.
 #[allow(missing_docs)] // the fields say it
 pub enum NetJob {
     /// Load the model.
     Load,
+    /// Run the style on a small copy, to have something to look at meanwhile.
+    Preview { entry: PictureId, picture: Arc<Picture>, params: Params },
     /// Run the style at full size.
     Style { entry: PictureId, picture: Arc<Picture>, params: Params },
     /// Small samples of all styles.
@@ -61,7 +69,8 @@ impl NetJob {
     pub fn entry(&self) -> Option<PictureId> {
         match self {
             NetJob::Load | NetJob::Meet { .. } => None,
-            NetJob::Style { entry, .. }
+            NetJob::Preview { entry, .. }
+            | NetJob::Style { entry, .. }
             | NetJob::Gallery { entry, .. }
             | NetJob::Segment { entry, .. }
             | NetJob::Translate { entry, .. }
@@ -72,7 +81,7 @@ impl NetJob {
     /// Whether it runs or loads the model of this id, or the checkpoint at this path.
     pub fn uses(&self, model: &str) -> bool {
         match self {
-            NetJob::Load | NetJob::Style { .. } | NetJob::Gallery { .. } => false,
+            NetJob::Load | NetJob::Preview { .. } | NetJob::Style { .. } | NetJob::Gallery { .. } => false,
             NetJob::Segment { asked, .. } => asked.model == model,
             NetJob::Meet { model: loaded } => loaded.uses(model),
             NetJob::Translate { asked, .. } => asked.model.uses(model),
@@ -86,7 +95,7 @@ impl NetJob {
 pub enum NetOutcome {
     /// The styles the model has, by id, with their titles.
     Loaded(Arc<Stylizer>),
-    /// A quick small result, until the full one is there.
+    /// A quick small result, until the full one is there; nothing, where it cannot be on the GPU.
     Preview { entry: PictureId, params: Params, image: Option<Arc<PictureTexture>> },
     /// The full result.
     Styled {
@@ -149,8 +158,10 @@ pub struct CaptionDone {
 /// What a file job is asked to do.
 #[allow(missing_docs)] // the fields say it
 pub enum FileJob {
-    /// Read these files; folders stand for the pictures in them.
-    Open(Vec<PathBuf>),
+    /// Tell which pictures these are; folders stand for those in them.
+    List(Vec<PathBuf>),
+    /// Read a picture.
+    Open(PathBuf),
     /// Take over pixels that have no file, and keep them in one, so that the next start still has them.
     Keep { name: String, picture: Arc<Picture>, folder: Option<PathBuf> },
     /// A picture that comes with Lucida.
@@ -211,9 +222,11 @@ pub enum Uploaded {
 pub enum FileOutcome {
     /// A picture was read.
     Opened { name: String, path: Option<PathBuf>, picture: Arc<Picture>, thumb: ColorImage },
+    /// The pictures there are to read.
+    Listed(Vec<PathBuf>),
     /// This one could not be read; the others go on.
     Refused { name: String, why: String },
-    /// All files of the job were seen to.
+    /// All paintings were read.
     Read,
     /// A painting, by the id of its style.
     Painting(String, ColorImage),

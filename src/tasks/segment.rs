@@ -32,16 +32,16 @@ pub const VOC: [&str; 21] = [
     "cat",
     "chair",
     "cow",
-    "dining table",
+    "diningtable",
     "dog",
     "horse",
     "motorbike",
     "person",
-    "potted plant",
+    "pottedplant",
     "sheep",
     "sofa",
     "train",
-    "tv monitor",
+    "tvmonitor",
 ];
 
 /// The classes of CamVid (Brostow et al. 2009) in the order of SegNet's split.

@@ -15,7 +15,8 @@ use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use lucida::app::session::{CompareMode, Session};
+use lucida::app::session::{CompareMode, Session, Task};
+use lucida::app::workers::NetJob;
 use lucida::app::{App, Start};
 use lucida::gpu::composite;
 use lucida::imaging::{self, Format, Picture};
@@ -161,10 +162,10 @@ fn a_person_drops_picks_slides_takes_back_and_exports() {
     let (a, b) = (home.photo("a.png", 120, 80), home.photo("b.png", 64, 96));
     let mut h = window([1280.0, 800.0], home.start(&[]));
     settled(&mut h);
-    drop_on(&mut h, &[a, b.clone()]);
+    drop_on(&mut h, &[a.clone(), b]);
     until(&mut h, "both pictures", |s| s.studio.entries.len() == 3);
     settled(&mut h);
-    assert_eq!(h.state().studio.current().unwrap().name, "b.png");
+    assert_eq!(h.state().studio.current().unwrap().name, "a.png");
 
     // Another style is one click away, and its result joins the first.
     h.get_by_role_and_label(Role::RadioButton, "Auvers").click();
@@ -226,7 +227,7 @@ fn a_person_drops_picks_slides_takes_back_and_exports() {
     let look = &h.state().session.look;
     assert!(look.keep_colours);
     let wanted =
-        composite::export(&imaging::open(&b).unwrap(), &e.find(&look.params()).unwrap().styled, look.blend()).unwrap();
+        composite::export(&imaging::open(&a).unwrap(), &e.find(&look.params()).unwrap().styled, look.blend()).unwrap();
     assert_eq!(imaging::open(&out).unwrap(), wanted);
     assert!(h.state().notices.texts().any(|t| t.contains("out.png")));
 }
@@ -278,9 +279,12 @@ fn a_job_is_cancelled_at_once_and_others_go_on() {
     let home = Home::new();
     let big = home.photo("big.png", 2600, 2000);
     let mut h = window([1280.0, 800.0], home.start(&[big]));
-    until(&mut h, "a job under way", |a| {
-        a.studio.nets.running().is_some_and(|r| r.done > 0.05) && a.studio.current().is_some()
+    until(&mut h, "the picture's own job", |a| {
+        a.studio.nets.running().is_some_and(|r| r.done > 0.05 && matches!(*r.job, NetJob::Style { .. }))
     });
+    // What can be had soon came first.
+    let e = h.state().studio.current().unwrap();
+    assert!(e.gallery.len() >= 8 && e.made.is_empty());
     h.get_by_role_and_label(Role::RadioButton, "Poppies").click();
     h.run_steps(3);
     shot(&mut h, "busy");
@@ -299,10 +303,86 @@ fn a_job_is_cancelled_at_once_and_others_go_on() {
     assert!(reached < 0.9, "it ran to its end");
     // The queued one runs on; stop it too, the window stays alive and empty-handed.
     h.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Period);
-    until(&mut h, "nothing to run", |a| {
-        !a.studio.nets.jobs().any(|j| matches!(j, lucida::app::workers::NetJob::Style { .. }))
-    });
+    until(&mut h, "nothing to run", |a| !a.studio.nets.jobs().any(|j| matches!(j, NetJob::Style { .. })));
     assert_eq!(h.state().studio.entries.len(), 1);
+    press(&mut h, Role::Button, "Paint it");
+    assert!(h.state().studio.nets.jobs().any(|j| matches!(j, NetJob::Style { .. })));
+}
+
+#[test]
+fn a_folder_is_read_in_its_order_and_the_strip_follows_the_keys() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("folder")).unwrap();
+    (0..9).for_each(|i| drop(home.photo(&format!("folder/{i}.png"), 24, 24)));
+    let mut h = window([1024.0, 700.0], home.start(&[]));
+    settled(&mut h);
+    drop_on(&mut h, &[home.path("folder"), home.photo("last.png", 24, 24)]);
+    until(&mut h, "all of them", |a| a.studio.entries.len() == 11);
+    let names: Vec<_> = h.state().studio.entries.iter().map(|e| e.name.clone()).collect();
+    assert_eq!(names.join(" "), "castle.jpg 0.png 1.png 2.png 3.png 4.png 5.png 6.png 7.png 8.png last.png");
+    // The first of them is shown, and only that one is worked on.
+    assert_eq!(h.state().studio.current().unwrap().name, "0.png");
+    settled(&mut h);
+    assert_eq!(h.state().studio.entries.iter().filter(|e| !e.made.is_empty()).count(), 2);
+    for _ in 0..9 {
+        h.key_press(Key::PageDown);
+        h.run_steps(2);
+    }
+    h.get_by_label("last.png");
+    assert!(h.query_by_label("castle.jpg").is_none(), "the strip did not move");
+}
+
+#[test]
+fn a_picture_that_was_taken_out_comes_back_with_its_results() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 40), home.photo("b.png", 40, 40)]));
+    settled(&mut h);
+    let made = h.state().studio.entries[0].made.len();
+    h.key_press_modifiers(Modifiers::COMMAND, Key::Backspace);
+    h.run_steps(3);
+    assert_eq!(h.state().studio.entries.len(), 1);
+    settled(&mut h);
+    press(&mut h, Role::Button, "Put the picture back");
+    settled(&mut h);
+    let e = h.state().studio.current().unwrap();
+    assert_eq!((e.name.as_str(), e.made.len(), h.state().studio.position()), ("a.png", made, Some(0)));
+}
+
+#[test]
+fn what_is_behind_a_dialog_stays_and_exports_end_before_the_window() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 1200, 900), home.photo("b.png", 40, 40)]));
+    settled(&mut h);
+    h.key_press_modifiers(Modifiers::COMMAND, Key::E);
+    h.run_steps(3);
+    let out = home.path("out.jpg");
+    let field = h.get_by_role_and_label(Role::TextInput, "File");
+    field.focus();
+    h.run_steps(1);
+    h.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    h.get_by_role_and_label(Role::TextInput, "File").type_text(&out.display().to_string());
+    h.run_steps(3);
+    // The ending that was typed is the format, with what belongs to it.
+    h.get_by_role_and_label(Role::Slider, "Quality").focus();
+    for key in [Key::PageDown, Key::Num2] {
+        h.key_press(key);
+        h.run_steps(2);
+    }
+    drop_on(&mut h, &[home.photo("c.png", 40, 40)]);
+    until(&mut h, "the third picture", |a| a.studio.entries.len() == 3);
+    assert_eq!((h.state().studio.current().unwrap().name.as_str(), h.state().session.task), ("a.png", Task::Style));
+    h.get_by_role_and_label(Role::Button, "Export").click();
+    h.step();
+    let told = |h: &Window, command| h.output().viewport_output[&egui::ViewportId::ROOT].commands.contains(&command);
+    h.input_mut().viewports.entry(egui::ViewportId::ROOT).or_default().events.push(egui::ViewportEvent::Close);
+    h.step();
+    assert!(told(&h, egui::ViewportCommand::CancelClose), "the window would close over an export");
+    let end = Instant::now() + Duration::from_secs(60);
+    while !told(&h, egui::ViewportCommand::Close) {
+        assert!(Instant::now() < end, "the window stays open");
+        h.step();
+    }
+    assert!(imaging::open(&out).is_ok());
 }
 
 #[test]
@@ -395,6 +475,7 @@ fn the_session_is_there_again_in_the_chosen_language() {
     {
         let mut h = window([1280.0, 800.0], home.start(&[a.clone(), b.clone()]));
         settled(&mut h);
+        h.key_press(Key::PageDown);
         h.get_by_role_and_label(Role::RadioButton, "Ejiri").click();
         h.run_steps(3);
         h.key_press_modifiers(Modifiers::COMMAND, Key::K);
@@ -414,6 +495,28 @@ fn the_session_is_there_again_in_the_chosen_language() {
     assert_eq!(h.state().studio.current().unwrap().name, "b.png");
     h.get_by_role_and_label(Role::Slider, "세기");
     shot(&mut h, "korean");
+}
+
+#[test]
+fn samples_come_back_too_and_the_picture_that_was_shown() {
+    let home = Home::new();
+    let names = |h: &Window| h.state().studio.entries.iter().map(|e| e.name.clone()).collect::<Vec<_>>();
+    let before = {
+        let mut h = window([1280.0, 800.0], home.start(&[]));
+        settled(&mut h);
+        drop_on(&mut h, &[home.photo("a.png", 60, 40), home.photo("b.png", 40, 60)]);
+        until(&mut h, "both pictures", |s| s.studio.entries.len() == 3);
+        settled(&mut h);
+        eframe::App::on_exit(h.state_mut());
+        names(&h)
+    };
+    let mut h = window([1280.0, 800.0], home.start(&[]));
+    until(&mut h, "the first picture", |s| !s.studio.entries.is_empty());
+    assert_eq!(h.state().studio.current().unwrap().name, "a.png");
+    until(&mut h, "all pictures", |s| s.studio.entries.len() == 3);
+    settled(&mut h);
+    assert_eq!((names(&h), h.state().studio.current().unwrap().name.as_str()), (before, "a.png"));
+    assert_eq!(h.state().studio.entries.iter().filter(|e| !e.made.is_empty()).count(), 1);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The canvas: the picture, near or far, beside or over what the network made of it.
 
 use egui::{
-    Align2, Color32, CursorIcon, FontId, Key, Pos2, Rect, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+    Align2, Color32, CursorIcon, EventFilter, FontId, Key, Pos2, Rect, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo,
+    pos2, vec2,
 };
 use lucide_icons::Icon;
 
@@ -224,6 +225,8 @@ fn split_line(app: &mut App, ui: &mut Ui, rect: Rect, view: View, size: [u32; 2]
         app.session.split = 0.5;
     }
     if r.has_focus() {
+        let arrows = EventFilter { horizontal_arrows: true, ..Default::default() };
+        ui.memory_mut(|m| m.set_focus_lock_filter(r.id, arrows));
         let keys = ui.input(|i| i32::from(i.key_pressed(Key::ArrowRight)) - i32::from(i.key_pressed(Key::ArrowLeft)));
         app.session.split = (app.session.split + keys as f32 * 0.02).clamp(0.0, 1.0);
     }
@@ -256,7 +259,7 @@ pub(super) fn badge(ui: &Ui, at: Pos2, anchor: Align2, text: &str) {
 /// A thin line along the top: how far the job for this picture is. The old result stays in view meanwhile.
 fn progress_line(app: &App, ui: &Ui, rect: Rect, id: PictureId) {
     let Some(running) = app.studio.nets.running() else { return };
-    let shown = !matches!(&*running.job, NetJob::Gallery { .. });
+    let shown = !matches!(&*running.job, NetJob::Gallery { .. } | NetJob::Preview { .. });
     if shown && running.job.entry() == Some(id) {
         let line = Rect::from_min_size(rect.min, vec2(rect.width() * running.done, 3.0));
         ui.painter().rect_filled(line, 0, theme::accent(ui.visuals().dark_mode));

@@ -258,7 +258,7 @@ fn controls(app: &mut App, ui: &mut Ui, row: Rect, lines: &[Line]) {
         let pace = |speed: f64, _| app.words.with("play-pace", [("speed", format!("{speed:.1}"))]);
         let number =
             |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).trim().replace(',', ".").parse().ok();
-        let field = DragValue::new(speed).range(CaptionLook::SPEEDS).speed(0.05);
+        let field = DragValue::new(speed).range(CaptionLook::SPEEDS).speed(0.05).update_while_editing(false);
         let r = ui.add_sized([72.0, 26.0], field.custom_formatter(pace).custom_parser(number));
         let label = Some(app.words.get("play-speed"));
         r.widget_info(|| WidgetInfo { label: label.clone(), ..WidgetInfo::drag_value(true, value) });

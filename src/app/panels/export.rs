@@ -141,6 +141,10 @@ pub fn show(app: &mut App, ui: &Ui) {
             }
             if r.changed() {
                 state.replace = false;
+                // The ending says it, too.
+                if let (None, Some(format)) = (state.what.ending(), format_of(&state.path, 90)) {
+                    app.session.export.format = format.extension().to_owned();
+                }
             }
             if icon_button(ui, Icon::FolderOpen, &browse).clicked() {
                 let path = PathBuf::from(&state.path);

@@ -61,18 +61,17 @@ fn pictures(app: &mut App, ui: &mut Ui) {
             let step = SIDE + 8.0;
             ui.set_width(count as f32 * step);
             ui.set_height(SIDE);
-            let left = ui.max_rect().left();
+            let first_at = ui.max_rect().left_top();
+            let place = |i: usize| Rect::from_min_size(first_at + vec2(i as f32 * step, 0.0), vec2(SIDE, SIDE));
+            if let Some(i) = app.studio.position().filter(|_| std::mem::take(&mut app.reveal_selected)) {
+                ui.scroll_to_rect(place(i).expand2(vec2(step, 0.0)), None);
+            }
             let first = (view.left() / step).floor().max(0.0) as usize;
             let last = ((view.right() / step).ceil() as usize).min(count);
             for i in first..last {
                 let e = &app.studio.entries[i];
-                let rect = Rect::from_min_size(pos2(left + i as f32 * step, ui.max_rect().top()), vec2(SIDE, SIDE));
                 let chosen = Some(e.id) == app.studio.selected;
-                let r = thumb(ui, rect, ("picture", e.id), &e.thumb, chosen, &e.name);
-                if app.reveal_selected && chosen {
-                    r.scroll_to_me(None);
-                    app.reveal_selected = false;
-                }
+                let r = thumb(ui, place(i), ("picture", e.id), &e.thumb, chosen, &e.name);
                 let facts = format!("{} × {}, {}", e.picture.width(), e.picture.height(), e.picture.colour_name());
                 let r = r.on_hover_ui(|ui| {
                     ui.label(&e.name);

@@ -23,7 +23,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                     &[C::Open, C::OpenFolder, C::OpenPath, C::Paste, C::OpenSamples],
                     &[C::OpenCheckpoint, C::JoinWayBack, C::ChoosePartner],
                     &[C::Export, C::ExportAll, C::CopyResult],
-                    &[C::RemovePicture, C::Quit],
+                    &[C::RemovePicture, C::PutBack],
+                    &[C::Quit],
                 ],
             );
             menu(
@@ -81,17 +82,20 @@ fn menu(app: &mut App, ui: &mut Ui, key: &str, groups: &[&[C]]) {
         // Narrow and tight: the longest menu must fit a small window.
         ui.set_width(300.0);
         ui.spacing_mut().item_spacing.y = 2.0;
-        for (i, group) in groups.iter().enumerate() {
-            if i > 0 {
-                ui.separator();
-            }
-            for &c in *group {
-                if item(app, ui, c) {
-                    app.ask(c);
-                    ui.close();
+        // On a small window, or at a large scale, it still may not.
+        egui::ScrollArea::vertical().max_height(ui.ctx().content_rect().height() - 64.0).show(ui, |ui| {
+            for (i, group) in groups.iter().enumerate() {
+                if i > 0 {
+                    ui.separator();
+                }
+                for &c in *group {
+                    if item(app, ui, c) {
+                        app.ask(c);
+                        ui.close();
+                    }
                 }
             }
-        }
+        });
     });
 }
 

@@ -1,5 +1,7 @@
 //! A field for a path: the way in that works where dialogs and drag-and-drop do not.
 
+use std::path::PathBuf;
+
 use egui::{Key, Role, TextEdit, Ui, WidgetInfo};
 use lucide_icons::Icon;
 
@@ -29,6 +31,8 @@ enum Purpose {
     WayBack(Model),
     /// The true partner of this picture.
     Partner(PictureId),
+    /// The folder that every result is saved in.
+    ExportFolder,
 }
 
 impl State {
@@ -37,6 +41,7 @@ impl State {
         let purpose = match ask {
             Ask::WayBack(model) => Purpose::WayBack(model.clone()),
             Ask::Partner(id) => Purpose::Partner(*id),
+            Ask::ExportFolder => Purpose::ExportFolder,
             _ => Purpose::Open,
         };
         State { typed: String::new(), no_dialog: true, purpose }
@@ -53,6 +58,7 @@ pub fn show(app: &mut App, ui: &Ui) {
             Purpose::Open => "open-path-title",
             Purpose::WayBack(_) => "cmd-join-way-back",
             Purpose::Partner(_) => "cmd-choose-partner",
+            Purpose::ExportFolder => "cmd-export-all",
         };
         ui.heading(app.words.get(title));
         if state.no_dialog {
@@ -83,23 +89,44 @@ pub fn show(app: &mut App, ui: &Ui) {
         });
     });
     if done {
-        let path = expand_home(state.typed.trim());
+        let path = path_of(&state.typed);
         match state.purpose {
             Purpose::Open => app.open(vec![path]),
             Purpose::WayBack(model) => app.join_way_back(model, path),
             Purpose::Partner(id) => app.studio.choose_partner(id, path),
+            Purpose::ExportFolder => crate::app::panels::export::all(app, &path),
         }
     } else if !modal.should_close() {
         app.open_path = Some(state);
     }
 }
 
-/// `~/` as shells read it, and without the quotes that file managers put around a copied path.
-fn expand_home(typed: &str) -> std::path::PathBuf {
-    let typed = typed.trim_matches(['"', '\'']);
-    let typed = typed.strip_prefix("file://").unwrap_or(typed);
+/// The path that was typed or pasted: `~/` as shells read it, `file://` as file managers write it, without the quotes that
+/// they put around a copied path.
+pub fn path_of(typed: &str) -> PathBuf {
+    let typed = typed.trim().trim_matches(['"', '\'']);
+    let url = url::Url::parse(typed).ok().filter(|url| url.scheme() == "file");
+    if let Some(path) = url.and_then(|url| url.to_file_path().ok()) {
+        return path;
+    }
     match (typed.strip_prefix("~/"), directories::UserDirs::new()) {
         (Some(rest), Some(dirs)) => dirs.home_dir().join(rest),
         _ => typed.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_of;
+
+    #[test]
+    #[cfg(unix)]
+    fn paths_are_read_as_they_are_copied() {
+        let home = directories::UserDirs::new().map(|d| d.home_dir().join("a.jpg"));
+        assert_eq!(Some(path_of("~/a.jpg")), home);
+        for text in ["/photos/my cat.jpg", " '/photos/my cat.jpg'\n", "file:///photos/my%20cat.jpg"] {
+            assert_eq!(path_of(text).to_str(), Some("/photos/my cat.jpg"));
+        }
+        assert_eq!(path_of("100%.png").to_str(), Some("100%.png"));
     }
 }

@@ -1,30 +1,33 @@
 //! The bar at the bottom: the picture's facts, the job under way, the GPU.
 
-use egui::{Panel, ProgressBar, Ui};
+use egui::{Button, Panel, ProgressBar, Role, Ui};
 use lucide_icons::Icon;
 
 use crate::app::App;
 use crate::app::commands::Command as C;
-use crate::app::widgets::{caption, elide, icon_only};
+use crate::app::widgets::{caption, elide, icon, named};
 use crate::app::workers::NetJob;
 
 /// Draws the bar.
 pub fn show(app: &mut App, ui: &mut Ui) {
     Panel::bottom("status-bar").exact_size(30.0).show(ui, |ui| {
+        let narrow = ui.available_width() < 1000.0;
         ui.horizontal_centered(|ui| {
             if let Some(e) = app.studio.current() {
                 let p = &e.picture;
                 let depth = if p.is_sixteen_bit() { " 16-bit" } else { "" };
-                let text =
-                    format!("{}   {} × {}   {}{depth}", elide(&e.name, 36), p.width(), p.height(), p.colour_name());
+                let name = elide(&e.name, if narrow { 18 } else { 36 });
+                let text = format!("{name}   {} × {}   {}{depth}", p.width(), p.height(), p.colour_name());
                 ui.label(caption(text))
                     .on_hover_text(e.path.as_ref().map_or(e.name.clone(), |p| p.display().to_string()));
             }
             ui.separator();
             job(app, ui);
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                ui.label(caption(elide(&app.gpu_name, 48))).on_hover_text(&app.gpu_name);
-            });
+            if !narrow || app.studio.nets.is_idle() {
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    ui.label(caption(elide(&app.gpu_name, 48))).on_hover_text(&app.gpu_name);
+                });
+            }
         });
     });
 }
@@ -45,7 +48,9 @@ fn job(app: &mut App, ui: &mut Ui) {
             app.words.with("job-translate", [("model", app.model_name(&asked.model.id)), ("way", way)])
         }
         NetJob::Caption { asked, .. } => app.words.with("job-caption", [("model", app.model_name(&asked.model))]),
-        NetJob::Style { params, .. } => app.words.with("job-style", [("style", app.mix_name(&params.mix))]),
+        NetJob::Preview { params, .. } | NetJob::Style { params, .. } => {
+            app.words.with("job-style", [("style", app.mix_name(&params.mix))])
+        }
     };
     ui.label(caption(&what));
     let done = running.done;
@@ -58,7 +63,10 @@ fn job(app: &mut App, ui: &mut Ui) {
     ui.label(caption(format!("{:.0} %   {}", done * 100.0, left.unwrap_or_default())));
     // The time left runs down between two reports.
     ui.ctx().request_repaint_after(std::time::Duration::from_millis(250));
-    if icon_only(ui, Icon::X, &app.words.get("cmd-cancel")).on_hover_text(app.words.get("cmd-cancel-tip")).clicked() {
+    let cancel = app.words.get("cmd-cancel");
+    // No higher than the text beside it: the bar must not grow while a job runs.
+    let r = named(ui.add(Button::new(icon(Icon::X)).small()), Role::Button, &cancel);
+    if r.on_hover_text(app.words.get("cmd-cancel-tip")).clicked() {
         app.ask(C::CancelJob);
     }
     let waiting = app.studio.nets.waiting().len();

@@ -111,7 +111,8 @@ fn size(ui: &mut Ui, words: &Words, key: &str, side: &mut Option<u32>, sizes: &[
 fn slider(ui: &mut Ui, slider: egui::Slider<'_>, name: &str, tip: &str) -> bool {
     let text = ui.label(name).id;
     ui.spacing_mut().slider_width = (ui.available_width() - 76.0).max(80.0);
-    ui.add(slider).labelled_by(text).on_hover_text(tip).double_clicked()
+    // A number is taken as a whole, not digit by digit.
+    ui.add(slider.update_while_editing(false)).labelled_by(text).on_hover_text(tip).double_clicked()
 }
 
 /// How a result is laid over its original: uniforms of the shader, nothing is computed again.

@@ -115,20 +115,20 @@ fn classes(app: &mut App, ui: &mut Ui) {
     let asked = look.asked();
     let Some(e) = app.studio.current() else { return };
     let running = app.studio.requested(e.id, &asked);
-    let Some(s) = e.segmentation_so_far(&asked) else {
-        ui.horizontal(|ui| match running {
-            true => {
-                ui.spinner();
-                ui.label(app.words.get("segment-running"));
-            }
-            false => {
-                ui.label(caption(app.words.get("segment-none")));
-                // It was cancelled, or failed.
-                if ui.button(app.words.get("segment-again")).clicked() {
-                    app.segment_again();
-                }
-            }
+    let so_far = e.segmentation_so_far(&asked);
+    if so_far.is_none() && running {
+        ui.horizontal(|ui| {
+            ui.spinner();
+            ui.label(app.words.get("segment-running"));
         });
+    }
+    // It was cancelled, or failed.
+    let missed = !running && app.asked_segmentations.contains(&(e.id, asked.clone()));
+    let again = missed && e.segmentation(&asked).is_none() && none_yet(app, ui);
+    let Some(s) = so_far else {
+        if again {
+            app.segment_again();
+        }
         return;
     };
     ui.horizontal(|ui| {
@@ -166,6 +166,18 @@ fn classes(app: &mut App, ui: &mut Ui) {
         }
     }
     app.session.segment = look;
+    if again {
+        app.segment_again();
+    }
+}
+
+/// Says that there are no classes yet by these settings; true where they are to be asked for again.
+fn none_yet(app: &App, ui: &mut Ui) -> bool {
+    let row = ui.horizontal_wrapped(|ui| {
+        ui.label(caption(app.words.get("segment-none")));
+        ui.button(app.words.get("segment-again")).clicked()
+    });
+    row.inner
 }
 
 /// A class: its colour, name, share of the picture (none where it is not in it), and whether it is shown.

@@ -35,6 +35,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     if app.mixing {
         mix(app, ui);
     }
+    state(app, ui);
     ui.separator();
 
     let Look { strength, keep_colours, .. } = &mut app.session.look;
@@ -42,6 +43,21 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     strokes(app, ui);
     super::arithmetic(&app.words, ui, &mut app.session.look.precision, "bf16-tip");
     ui.add_space(8.0);
+}
+
+/// Says that there is no result, and that none is on its way: the job was cancelled, or failed.
+fn state(app: &mut App, ui: &mut Ui) {
+    let params = app.session.look.params();
+    let Some(e) = app.studio.current() else { return };
+    let asked = app.asked_params.as_ref().is_some_and(|(id, asked)| (*id, asked) == (e.id, &params));
+    if asked && e.find(&params).is_none() && !app.studio.requested(e.id, &params) {
+        ui.horizontal_wrapped(|ui| {
+            ui.label(caption(app.words.get("style-none")));
+            if ui.button(app.words.get("style-again")).clicked() {
+                app.paint_again();
+            }
+        });
+    }
 }
 
 /// A grid of what each style makes of the current picture.

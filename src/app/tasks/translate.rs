@@ -280,6 +280,7 @@ impl App {
             self.studio.seek_partner();
             wanted.iter().for_each(|(_, asked)| self.studio.compare_with_partner(asked));
         }
+        self.studio.give_up(&wanted);
         // Asked once: a job that failed or was cancelled is not started again by itself.
         self.asked_translations = wanted;
     }

@@ -1,6 +1,6 @@
 //! The code that reads and writes files, and prepares textures.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui::ColorImage;
@@ -17,12 +17,16 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
     move |job, desk| {
         let failed = |e: imaging::ImagingError| Failure::Failed(e.to_string());
         match job {
-            FileJob::Open(paths) => {
-                for path in paths {
-                    open_into(desk, path);
-                }
-                Ok(FileOutcome::Read)
-            }
+            FileJob::List(paths) => Ok(FileOutcome::Listed(listed(desk, paths))),
+            FileJob::Open(path) => Ok(match imaging::open(path) {
+                Ok(picture) => FileOutcome::Opened {
+                    thumb: thumb_of(&picture, THUMB),
+                    name: name_of(path),
+                    path: Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+                    picture: Arc::new(picture),
+                },
+                Err(e) => FileOutcome::Refused { name: name_of(path), why: e.to_string() },
+            }),
             FileJob::Keep { name, picture, folder } => {
                 let path = folder.as_ref().map(|f| f.join(format!("{name}.png")));
                 if let Some(path) = &path {
@@ -127,27 +131,19 @@ impl Place {
     }
 }
 
-fn open_into(desk: &Desk<FileOutcome>, path: &Path) {
-    let name = name_of(path);
-    if path.is_dir() {
-        match imaging::pictures_in(path) {
-            Ok(inside) if inside.is_empty() => {
-                desk.part(FileOutcome::Refused { name, why: "There are no pictures in this folder.".into() });
-            }
-            Ok(inside) => inside.iter().for_each(|p| open_into(desk, p)),
-            Err(e) => desk.part(FileOutcome::Refused { name, why: e.to_string() }),
+/// The pictures that `paths` stand for.
+fn listed(desk: &Desk<FileOutcome>, paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for path in paths {
+        let refused = |why| desk.part(FileOutcome::Refused { name: name_of(path), why });
+        match path.is_dir().then(|| imaging::pictures_in(path)) {
+            None => all.push(path.clone()),
+            Some(Ok(inside)) if inside.is_empty() => refused("There are no pictures in this folder.".into()),
+            Some(Ok(inside)) => all.extend(inside),
+            Some(Err(e)) => refused(e.to_string()),
         }
-        return;
     }
-    desk.part(match imaging::open(path) {
-        Ok(picture) => FileOutcome::Opened {
-            thumb: thumb_of(&picture, THUMB),
-            name,
-            path: Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
-            picture: Arc::new(picture),
-        },
-        Err(e) => FileOutcome::Refused { name, why: e.to_string() },
-    });
+    all
 }
 
 /// The task that a checkpoint is for. One of captions needs what lies beside it.

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::captions::Captioners;
-use super::{
-    GALLERY, Gpu, NetJob, NetOutcome, PREVIEW_ABOVE, PREVIEW_SIDE, SegmentDone, THUMB, TranslateDone, thumb_of, upload,
-};
+use super::{GALLERY, Gpu, NetJob, NetOutcome, PREVIEW_SIDE, SegmentDone, THUMB, TranslateDone, thumb_of, upload};
 use crate::app::segment_look::{self, SegmentLook};
 use crate::app::studio::PictureId;
 use crate::app::translate_look::{self, Facts, Model};
@@ -47,19 +45,18 @@ pub(in crate::app) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome
                 captioners.caption(&gpu, desk, *entry, picture, asked).map_err(failed)
             }
             NetJob::Load => painters(&mut stylizer).map(NetOutcome::Loaded).map_err(failed),
+            NetJob::Preview { entry, picture, params } => {
+                let model = painters(&mut stylizer).map_err(failed)?;
+                let quick = Params { longer_side: None, ..params.clone() };
+                let run = |w: &Watch| model.run(&picture.resized(PREVIEW_SIDE), &quick, w);
+                let outcome = desk.watched(run).map_err(failed)?;
+                let image = upload(&gpu, &outcome.styled).transpose()?;
+                Ok(NetOutcome::Preview { entry: *entry, params: params.clone(), image })
+            }
             NetJob::Style { entry, picture, params } => {
                 let model = painters(&mut stylizer).map_err(failed)?;
                 let (entry, params) = (*entry, params.clone());
-                // The preview is worth its small cost only where the person would otherwise wait.
-                let work_size = params.longer_side.unwrap_or(u32::MAX).min(picture.width().max(picture.height()));
-                if picture.pixels() > PREVIEW_ABOVE && work_size > PREVIEW_SIDE {
-                    let small = picture.resized(PREVIEW_SIDE);
-                    let quick = Params { longer_side: None, ..params.clone() };
-                    let outcome = desk.watched(|w| model.run(&small, &quick, &w.part(0.0, 0.02))).map_err(failed)?;
-                    let image = upload(&gpu, &outcome.styled).transpose()?;
-                    desk.part(NetOutcome::Preview { entry, params: params.clone(), image });
-                }
-                let outcome = desk.watched(|w| model.run(picture, &params, &w.part(0.02, 1.0))).map_err(failed)?;
+                let outcome = desk.watched(|w| model.run(picture, &params, w)).map_err(failed)?;
                 let (thumb, texture) = (thumb_of(&outcome.styled, THUMB), upload(&gpu, &outcome.styled));
                 Ok(NetOutcome::Styled {
                     entry,
