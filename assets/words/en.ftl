@@ -159,13 +159,13 @@ bf16-missing = This processor lacks the instructions for it (AVX512-BF16).
 
 style-hokusai-great-wave = Great Wave
 style-van-gogh-auvers = Auvers
-style-kandinsky-composition-viii = Composition VIII
+style-kandinsky-composition-viii = Composition
 style-hiroshige-mackerel = Mackerel
 style-hokusai-poppies = Poppies
 style-cassatt-summertime = Summertime
 style-hokusai-ejiri = Ejiri
 style-arcimboldo-spring = Spring
-style-hiroshige-benzaiten-shrine = Benzaiten Shrine
+style-hiroshige-benzaiten-shrine = Benzaiten
 style-bruegel-harvesters = Harvesters
 style-identity = Photo
 mix-photo = Mix in the photo itself
@@ -513,6 +513,11 @@ open-path-label = Path of a picture or a folder
 open-path-hint = ~/Pictures/photo.jpg
 open-path-open = Open
 no-dialog = This system shows no file dialog (on Linux install zenity or a desktop portal). Type the path here, or drop files on the window.
+no-room =
+    { $count ->
+        [one] Memory has no room for one more picture. Take others out of the film strip first.
+       *[other] Memory has no room for { $count } more pictures. Take others out of the film strip first.
+    }
 paste-nothing = There is no picture on the clipboard. Copy one, or open a file.
 refused = { $name }: { $why }
 queued =

@@ -153,7 +153,7 @@ bf16 = 더 빠르고 덜 정확한 연산 (bf16)
 bf16-tip = 곱셈을 유효 숫자 24비트 대신 8비트로 하여 그림을 더 빨리 다시 그립니다. 샘플 사진에서 잰 색의 차이는 255단계 중 최대 4단계이고, 모든 값의 99.9 %에서 2단계 이하입니다.
 bf16-missing = 이 프로세서에는 필요한 명령어(AVX512-BF16)가 없습니다.
 
-style-hokusai-great-wave = 가나가와의 파도
+style-hokusai-great-wave = 큰 파도
 style-van-gogh-auvers = 오베르
 style-kandinsky-composition-viii = 구성 8
 style-hiroshige-mackerel = 고등어
@@ -497,6 +497,7 @@ open-path-label = 사진이나 폴더의 경로
 open-path-hint = ~/Pictures/photo.jpg
 open-path-open = 열기
 no-dialog = 이 시스템에는 파일 대화 상자가 없습니다 (리눅스라면 zenity나 데스크톱 포털을 설치하세요). 경로를 입력하거나 파일을 창에 놓으세요.
+no-room = 메모리에 자리가 없어 사진 { $count }장을 열지 않았습니다. 필름 스트립에서 다른 사진을 먼저 빼세요.
 paste-nothing = 클립보드에 사진이 없습니다. 사진을 복사하거나 파일을 여세요.
 refused = { $name }: { $why }
 queued =

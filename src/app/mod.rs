@@ -376,6 +376,9 @@ impl App {
             News::Refused { name, why } => {
                 self.notices.tell(Kind::Failure, w.with("refused", [("name", name), ("why", why)]), None);
             }
+            News::NoRoom(count) => {
+                self.notices.tell(Kind::Warning, w.with("no-room", [("count", count)]), Some(C::RemovePicture));
+            }
             News::Failed(why) => self.notices.tell(Kind::Failure, w.with("job-failed", [("why", why)]), None),
             News::FileFailed(why) => {
                 // Why must be seen.
@@ -415,12 +418,10 @@ impl App {
         match self.session.task {
             Task::Style => {
                 let params = self.session.look.params();
-                let wanted = [(id, params)];
-                if self.studio.stylizer.is_some() && self.asked_params.as_ref() != Some(&wanted[0]) {
-                    self.studio.ask(&wanted[0].1);
-                    self.studio.give_up(&wanted);
+                if self.studio.stylizer.is_some() && self.asked_params.as_ref() != Some(&(id, params.clone())) {
+                    self.studio.ask(&params);
                     // Asked once: a job that failed or was cancelled is not started again by itself.
-                    self.asked_params = wanted.into_iter().next();
+                    self.asked_params = Some((id, params));
                 }
                 self.studio.ask_gallery();
             }

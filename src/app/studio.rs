@@ -159,6 +159,10 @@ impl Request for Params {
     }
 }
 
+/// What the pictures of a strip may take of memory, in bytes. With more the system might end the program, and with it every
+/// result.
+const ROOM: u64 = 3 << 30;
+
 /// The strip and the workers.
 pub struct Studio {
     /// The pictures, in strip order.
@@ -175,6 +179,8 @@ pub struct Studio {
     pub(super) met: HashMap<Model, Option<Facts>>,
     /// The job that ran when its model's file was opened again: what still comes of it is of other weights.
     pub(super) outdated: Option<JobId>,
+    /// How many bytes of pixels there is room for.
+    pub room: u64,
     /// The picture that was taken out last, and from where.
     pub(super) removed: Option<(usize, Entry)>,
     next: u64,
@@ -187,6 +193,8 @@ pub enum News {
     Joined(PictureId),
     /// A file could not be read.
     Refused { name: String, why: String },
+    /// There is no room for this many pictures.
+    NoRoom(usize),
     /// A network job failed.
     Failed(String),
     /// Files were written.
@@ -221,6 +229,7 @@ impl Studio {
             stylizer: None,
             met: HashMap::new(),
             outdated: None,
+            room: ROOM,
             removed: None,
             next: 0,
         })
@@ -261,18 +270,44 @@ impl Studio {
         self.entries.insert(at.min(self.entries.len()), entry);
     }
 
-    /// Asks for the style on the shown picture, unless it is there or under way. Where that takes a while, what can be had
-    /// soon comes first: a preview, and the gallery.
+    /// Asks for the style on the shown picture, unless it is there or runs, before all that waits. Where it takes a while, what
+    /// can be had soon comes first: a preview, and the gallery.
     pub fn ask(&mut self, params: &Params) {
         let Some(e) = self.current() else { return };
         let (id, picture) = (e.id, e.picture.clone());
-        if preview_pays(&picture, params) && e.find(params).is_none() && !self.requested(id, params) {
-            self.nets.drop_waiting(|j| j.entry() == Some(id) && matches!(j, NetJob::Preview { .. }));
-            let preview = NetJob::Preview { entry: id, picture, params: params.clone() };
-            let gallery = self.gallery_job(id);
-            self.nets.push_all_before([preview].into_iter().chain(gallery), |j| j.entry().is_some());
+        if e.find(params).is_some() || self.runs(id, params) {
+            return;
         }
-        self.request(params);
+        let replaced = |j: &NetJob| params.replaces(j) || matches!(j, NetJob::Preview { .. });
+        self.nets.drop_waiting(|j| j.entry() == Some(id) && replaced(j));
+        let mut jobs = Vec::new();
+        if preview_pays(&picture, params) {
+            jobs.push(NetJob::Preview { entry: id, picture: picture.clone(), params: params.clone() });
+            jobs.extend(self.gallery_job(id));
+        }
+        jobs.push(params.job(id, picture));
+        jobs.extend(self.put_off(id, params));
+        self.nets.push_all_before(jobs, |j| !matches!(j, NetJob::Load | NetJob::Meet { .. }));
+    }
+
+    /// Whether this style runs on a picture, and was not told to stop.
+    fn runs(&self, id: PictureId, params: &Params) -> bool {
+        let runs = self.nets.running().is_some_and(|r| r.job.entry() == Some(id) && params.is_served_by(&r.job));
+        runs && self.requested(id, params)
+    }
+
+    /// Stops the style that runs on a picture, so that another one is seen at once. It is given back, to be begun anew, where a
+    /// person may want both.
+    fn put_off(&mut self, id: PictureId, another: &Params) -> Option<NetJob> {
+        const NEARLY_DONE: f32 = 0.7;
+        let r = self.nets.running().filter(|r| r.done < NEARLY_DONE)?;
+        let NetJob::Style { picture, params, .. } = &*r.job else { return None };
+        if !self.runs(id, params) {
+            return None;
+        }
+        let (running, again) = (r.id, params.job(id, picture.clone()));
+        self.nets.cancel(running);
+        (!another.replaces(&again)).then_some(again)
     }
 
     /// The textures to show for the shown picture: the original, and the best there is for `params` (the result, else a
@@ -422,6 +457,12 @@ impl Studio {
     fn take_file(&mut self, ctx: &egui::Context, outcome: FileOutcome) -> Option<News> {
         match outcome {
             FileOutcome::Opened { name, path, picture, thumb } => {
+                let held: u64 = self.entries.iter().map(|e| e.picture.bytes()).sum();
+                if held + picture.bytes() > self.room && !self.entries.is_empty() {
+                    let left = self.files.waiting().filter(|j| matches!(j, FileJob::Open(_))).count();
+                    self.files.drop_waiting(|j| matches!(j, FileJob::Open(_)));
+                    return Some(News::NoRoom(left + 1));
+                }
                 self.next += 1;
                 let id = PictureId(self.next);
                 self.entries.push(Entry {

@@ -155,6 +155,14 @@ impl Picture {
         u64::from(self.width) * u64::from(self.height)
     }
 
+    /// What its pixels take of memory.
+    pub fn bytes(&self) -> u64 {
+        match &*self.samples {
+            Samples::Eight(samples) => samples.len() as u64,
+            Samples::Sixteen(samples) => 2 * samples.len() as u64,
+        }
+    }
+
     /// Whether any pixel is less than opaque.
     pub fn has_alpha(&self) -> bool {
         self.has_alpha

@@ -285,8 +285,18 @@ fn a_job_is_cancelled_at_once_and_others_go_on() {
     // What can be had soon came first.
     let e = h.state().studio.current().unwrap();
     assert!(e.gallery.len() >= 8 && e.made.is_empty());
+    // Another style is seen at once; the first is begun anew after it.
     h.get_by_role_and_label(Role::RadioButton, "Poppies").click();
-    h.run_steps(3);
+    let style = |j: &NetJob| match j {
+        NetJob::Style { params, .. } => params.mix[0].0.clone(),
+        _ => String::new(),
+    };
+    until(&mut h, "the other style", |a| {
+        a.studio.nets.running().is_some_and(|r| r.done > 0.05 && style(&r.job) == "hokusai-poppies")
+    });
+    assert_eq!(h.state().studio.nets.waiting().map(style).collect::<Vec<_>>(), ["hokusai-great-wave"]);
+    let params = h.state().session.look.params();
+    assert!(h.state_mut().studio.textures(&params).1.is_some(), "there is no preview");
     shot(&mut h, "busy");
     let running = h.state().studio.nets.running().unwrap().id;
     let began = Instant::now();
@@ -330,6 +340,18 @@ fn a_folder_is_read_in_its_order_and_the_strip_follows_the_keys() {
     }
     h.get_by_label("last.png");
     assert!(h.query_by_label("castle.jpg").is_none(), "the strip did not move");
+}
+
+#[test]
+fn a_strip_without_room_says_so_and_keeps_what_it_has() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 40)]));
+    settled(&mut h);
+    h.state_mut().studio.room = 2 * 40 * 40 * 4;
+    drop_on(&mut h, &["b.png", "c.png", "d.png"].map(|name| home.photo(name, 40, 40)));
+    until(&mut h, "the refusal", |a| a.notices.texts().any(|t| t.contains("no room for 2 more pictures")));
+    settled(&mut h);
+    assert_eq!(h.state().studio.entries.len(), 2);
 }
 
 #[test]

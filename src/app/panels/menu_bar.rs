@@ -83,7 +83,8 @@ fn menu(app: &mut App, ui: &mut Ui, key: &str, groups: &[&[C]]) {
         ui.set_width(300.0);
         ui.spacing_mut().item_spacing.y = 2.0;
         // On a small window, or at a large scale, it still may not.
-        egui::ScrollArea::vertical().max_height(ui.ctx().content_rect().height() - 64.0).show(ui, |ui| {
+        let room = ui.ctx().content_rect().height() - 64.0;
+        egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
             for (i, group) in groups.iter().enumerate() {
                 if i > 0 {
                     ui.separator();
