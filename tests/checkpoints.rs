@@ -440,6 +440,59 @@ fn what_cannot_be_is_refused() {
 }
 
 #[test]
+fn texts_out_of_a_file_are_cut_in_messages() {
+    let long = "x".repeat(50_000);
+    let one = |name: &str, sides: usize| {
+        let tensor = Tensor::zeros(vec![1; sides], DType::F32, &Device::Cpu).unwrap();
+        safetensors::serialize(&HashMap::from([(name.to_owned(), tensor)]), None).unwrap()
+    };
+    let header = format!(r#"{{"fc":{{"dtype":"{long}","shape":[],"data_offsets":[0,0]}}}}"#);
+    let header = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+    let mut cases = vec![(one(&long, 1), "50000 bytes"), (one("fc", 65), "65 dimensions"), (header, "header")];
+    assert!(read_bytes(&one(&long[..1024], 6)).is_ok());
+
+    let reaching = format!("cposix\n{long}\n").into_bytes();
+    // A tensor, its storage's class or key as they come.
+    let tensor = |class: &str, key: &str| {
+        let key = [b"X", &(key.len() as u32).to_le_bytes()[..], key.as_bytes()].concat();
+        let storage = format!("ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\n{class}\n");
+        [storage.as_bytes(), &key, b"X\x03\0\0\0cpuK\x0ctQK\0(K\x0ct(K\x01t\x89}tR"].concat()
+    };
+    for (raw, why) in
+        [(reaching, "posix.xxx"), (tensor(&long, "a"), "type xxx"), (tensor("FloatStorage", &long), "endless name")]
+    {
+        let pickle = Dict(vec![("fc.weight", Raw(raw))]).pickle();
+        cases.push((archive("r", &[("data.pkl", &pickle), ("data/a", &floats(12))]), why));
+    }
+    for (file, why) in cases {
+        let reason = refusal(read_bytes(&file));
+        assert!(reason.contains(why) && reason.len() < 500, "{why}: {} bytes", reason.len());
+    }
+}
+
+#[test]
+fn what_would_be_looked_at_again_and_again_is_refused() {
+    // A long dict, told to be an optimizer's by its first item, that another refers to as often.
+    let item = b"X\x01\0\0\0kK\x01";
+    let long = [&b"}(X\x0c\0\0\0param_groupsK\x01"[..], &item.repeat(8_000), b"uq\0"].concat();
+    let often = b"X\x01\0\0\0kh\0".repeat(8_000);
+    let object = Raw([b"}(X\x01\0\0\0l", &long[..], &often, b"u"].concat());
+    for file in files(&object) {
+        assert!(refusal(read_bytes(&file)).contains("without end"));
+    }
+
+    // Two records of an archive at the same place.
+    let (pickle, numbers) = (state_dict(["x", "y"]).pickle(), floats(1000));
+    let mut file = archive("r", &[("data.pkl", &pickle), ("data/a", &numbers), ("data/b", b"")]);
+    let listed = |(at, bytes): (usize, &[u8])| (bytes == b"PK\x01\x02").then_some(at);
+    let listed: Vec<usize> = file.windows(4).enumerate().filter_map(listed).collect();
+    for (from, to) in [(16, 28), (42, 46)] {
+        file.copy_within(listed[1] + from..listed[1] + to, listed[2] + from); // checksum and sizes, offset
+    }
+    assert!(refusal(read_bytes(&file)).contains("in one another"));
+}
+
+#[test]
 fn other_files_are_named() {
     for (bytes, why) in [
         (&b""[..], "empty"),

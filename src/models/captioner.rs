@@ -65,6 +65,7 @@ impl Encoder for ResNet {
     }
 
     fn grid(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+        self.count(x.shape())?.check()?;
         let x = self.features(x, pass)?;
         pass.average_pool(&x, [GRID, GRID])
     }

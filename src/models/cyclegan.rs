@@ -61,13 +61,14 @@ impl Config {
         };
         let has = |name: &str| tensors.contains_key(name);
         let [width, ins] = dims("model.1.weight")?;
-        let normalisation = Normalisation::of(tensors, "model.2");
+        let bias = has("model.1.bias");
+        let normalisation = Normalisation::of(tensors, "model.2", bias);
         let mut config = Config {
             channels: [ins, 3],
             width,
             blocks: 0,
             normalisation,
-            bias: has("model.1.bias"),
+            bias,
             dropout: false,
             antialias: [has("model.7.filt"), false],
         };

@@ -151,7 +151,7 @@ impl Pyramid {
             tally.flops += conv.flops(tally.shape);
         }
         tally.flops += self.pooled.flops([batch, channels, 1, 1]);
-        tally.shape = [batch, 5 * self.project.out_channels(), height, width];
+        tally.join([batch, 5 * self.project.out_channels(), height, width]);
         tally.conv(&self.project)
     }
 }
@@ -195,10 +195,10 @@ impl Segmenter for DeepLabV3 {
         self.head.iter().try_fold(x, |x, conv| pass.conv(conv, &x))
     }
 
-    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+    fn count(&self, shape: [usize; 4]) -> Result<Tally> {
         let mut tally = self.backbone.count(shape)?;
         self.pyramid.count(&mut tally)?;
         self.head.iter().try_for_each(|conv| tally.conv(conv))?;
-        Ok(tally.flops)
+        Ok(tally)
     }
 }

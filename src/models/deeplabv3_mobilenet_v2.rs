@@ -239,16 +239,16 @@ impl Segmenter for DeepLabV3MobileNetV2 {
         pass.conv(&self.last, &x)
     }
 
-    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+    fn count(&self, shape: [usize; 4]) -> Result<Tally> {
         let mut tally = Tally::new(shape);
         self.first.count(&mut tally)?;
         self.blocks.iter().try_for_each(|block| block.count(&mut tally))?;
         let [batch, channels, height, width] = tally.shape;
         tally.flops += self.pooled.flops([batch, channels, 1, 1]);
         tally.conv(&self.branch)?;
-        tally.shape = [batch, 2 * self.config.channels, height, width];
+        tally.join([batch, 2 * self.config.channels, height, width]);
         tally.conv(&self.project)?;
         tally.conv(&self.last)?;
-        Ok(tally.flops)
+        Ok(tally)
     }
 }

@@ -129,7 +129,7 @@ impl Pyramid {
             branch.count(&mut aside)?;
             tally.flops = aside.flops;
         }
-        tally.shape = [batch, 5 * self.project.out_channels(), height, width];
+        tally.join([batch, 5 * self.project.out_channels(), height, width]);
         tally.conv(&self.project)
     }
 }
@@ -207,16 +207,15 @@ impl Segmenter for DeepLabV3Plus {
         pass.conv(&self.last, &x)
     }
 
-    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
-        let (flops, [_, quarter, _, _, last]) = self.encoder.count_levels(shape)?;
-        let mut tally = Tally { shape: last, flops };
+    fn count(&self, shape: [usize; 4]) -> Result<Tally> {
+        let (mut tally, [_, quarter, ..]) = self.encoder.count_levels(shape)?;
         self.pyramid.count(&mut tally)?;
         self.high.count(&mut tally)?;
         tally.flops += self.low.flops(quarter);
         let [batch, _, height, width] = quarter;
-        tally.shape = [batch, self.config.channels + self.config.low, height, width];
+        tally.join([batch, self.config.channels + self.config.low, height, width]);
         self.both.count(&mut tally)?;
         tally.conv(&self.last)?;
-        Ok(tally.flops)
+        Ok(tally)
     }
 }

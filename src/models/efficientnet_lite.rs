@@ -227,19 +227,22 @@ impl EfficientNetLite {
         levels.try_into().map_err(|_| Error::Shape("features of too few sizes".into()))
     }
 
-    /// The shapes of [`EfficientNetLite::levels`] over `[batch, 3, height, width]`, and the work that leads to them.
+    /// The work that leads to [`EfficientNetLite::levels`] over `[batch, 3, height, width]`, which wait, and their shapes.
     ///
     /// # Errors
     /// As [`Backbone::forward`].
-    pub fn count_levels(&self, shape: [usize; 4]) -> Result<(f64, [[usize; 4]; LEVELS])> {
+    pub fn count_levels(&self, shape: [usize; 4]) -> Result<(Tally, [[usize; 4]; LEVELS])> {
         let mut tally = Tally::new(shape);
         tally.conv(&self.first)?;
         let mut shapes = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
+        for (i, block) in self.blocks.iter().enumerate() {
             block.count(&mut tally)?;
             shapes.push(tally.shape);
+            if self.taps.contains(&i) {
+                tally.keep(tally.shape);
+            }
         }
-        Ok((tally.flops, self.taps.map(|i| shapes[i])))
+        Ok((tally, self.taps.map(|i| shapes[i])))
     }
 }
 

@@ -10,6 +10,7 @@ use super::backbone::Backbone;
 use super::batch_norm::conv_norm;
 use super::resnet::{self, ResNet};
 use super::segmenter::{Segmenter, builder, classifier};
+use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
 /// The sizes that a checkpoint decides.
@@ -91,9 +92,9 @@ impl Segmenter for Fcn {
         self.head.iter().try_fold(x, |x, conv| pass.conv(conv, &x))
     }
 
-    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+    fn count(&self, shape: [usize; 4]) -> Result<Tally> {
         let mut tally = self.backbone.count(shape)?;
         self.head.iter().try_for_each(|conv| tally.conv(conv))?;
-        Ok(tally.flops)
+        Ok(tally)
     }
 }

@@ -129,12 +129,12 @@ impl Segmenter for Fcn8s {
         Ok(self.scores(x, pass)?.into())
     }
 
-    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
-        let (flops, [_, _, eighth, sixteenth, last]) = self.encoder.count_levels(shape)?;
+    fn count(&self, shape: [usize; 4]) -> Result<Tally> {
+        let (mut tally, [_, _, eighth, sixteenth, _]) = self.encoder.count_levels(shape)?;
         let [fr, pool4, pool3] = &self.scores;
-        let mut tally = Tally { shape: last, flops };
         tally.conv(&self.fc6)?;
         tally.conv(fr)?;
-        Ok(tally.flops + pool4.flops(sixteenth) + pool3.flops(eighth))
+        tally.flops += pool4.flops(sixteenth) + pool3.flops(eighth);
+        Ok(tally)
     }
 }

@@ -1,5 +1,5 @@
 //! What the generators of junyanz/pytorch-CycleGAN-and-pix2pix share: what is asked of them, and convolutions with a norm
-//! after them, of one of three kinds.
+//! after them, of one of several kinds.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -103,17 +103,21 @@ pub enum Normalisation {
     /// As a batch norm whose statistics nobody measured: only scaled and shifted, in training and after. Colours and
     /// brightness pass unchanged by what else is in the picture.
     Fixed,
+    /// Not at all: `--norm none`.
+    None,
 }
 
 impl Normalisation {
-    /// As the norm called `name` of a checkpoint shows it, by whether it has scales, and what its statistics are.
-    pub(super) fn of(tensors: &HashMap<String, Tensor>, name: &str) -> Normalisation {
+    /// As the norm called `name` of a checkpoint shows it, by whether it has scales, and what its statistics are; and
+    /// whether the convolution before it has a `bias`, as before every instance norm and without any norm none has.
+    pub(super) fn of(tensors: &HashMap<String, Tensor>, name: &str, bias: bool) -> Normalisation {
         let all = |name: &str, value: f32| {
             let values = tensors.get(name)?.to_dtype(DType::F32).and_then(|t| t.to_vec1::<f32>()).ok()?;
             Some(values.iter().all(|v| *v == value))
         };
-        if !tensors.contains_key(&format!("{name}.weight")) {
-            return Normalisation::Instance;
+        let has = |part: &str| tensors.contains_key(&format!("{name}.{part}"));
+        if !has("weight") {
+            return if bias || has("running_mean") { Normalisation::Instance } else { Normalisation::None };
         }
         match (all(&format!("{name}.running_mean"), 0.0), all(&format!("{name}.running_var"), 1.0)) {
             (None, _) => Normalisation::InstanceAffine,
@@ -179,14 +183,19 @@ impl Builder<'_> {
         let numbers = |name: &str, init: f64| {
             norm.get_with_hints(outs, name, Init::Const(init))?.to_dtype(DType::F32)?.to_vec1::<f32>()
         };
+        let activation = if relu { Activation::Relu } else { Activation::None };
         let norm = match self.normalisation {
+            Normalisation::None => {
+                options.activation = activation;
+                None
+            }
             Normalisation::Instance => Some([vec![1.0; outs], vec![0.0; outs]]),
             Normalisation::InstanceAffine => Some([numbers("weight", 1.0)?, numbers("bias", 0.0)?]),
             Normalisation::Batch | Normalisation::Fixed => {
                 let axis = usize::from(transposed.is_some());
                 let [folded, shift] = batch_norm::fold(EPS, &weight, bias.as_ref(), axis, &norm)?;
                 (weight, bias) = (folded, Some(shift));
-                options.activation = if relu { Activation::Relu } else { Activation::None };
+                options.activation = activation;
                 None
             }
         };

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
+use super::Backbone;
 use super::captioner::{Encoder, GRID};
 use super::efficientnet_lite::{self, EfficientNetLite};
 use super::segmenter::Normalisation;
@@ -60,6 +61,7 @@ impl Encoder for GridEfficientNetLite {
     }
 
     fn grid(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+        self.network.count(x.shape())?.check()?;
         let [.., fine, coarse] = self.network.levels(x, pass)?;
         let coarse = pass.bilinear(&coarse, [GRID, GRID], false)?;
         let fine = pass.bilinear(&fine, [GRID, GRID], false)?;
@@ -69,6 +71,6 @@ impl Encoder for GridEfficientNetLite {
     }
 
     fn work(&self, shape: [usize; 4]) -> Result<f64> {
-        Ok(self.network.count_levels(shape)?.0)
+        self.network.flops(shape)
     }
 }

@@ -10,6 +10,7 @@ use super::backbone::Backbone;
 use super::batch_norm::conv_norm;
 use super::mobilenet_v3::{self, MobileNetV3};
 use super::segmenter::{Segmenter, builder, classifier};
+use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
 /// The sizes that a checkpoint decides.
@@ -111,12 +112,13 @@ impl Segmenter for LrAspp {
         pass.conv_add(&self.low, &low, Some(&fine))
     }
 
-    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+    fn count(&self, shape: [usize; 4]) -> Result<Tally> {
         let mut tally = self.backbone.count(shape)?;
         let [batch, channels, ..] = tally.shape;
         tally.flops += self.scale.flops([batch, channels, 1, 1]);
         tally.conv(&self.narrow)?;
         tally.conv(&self.high)?;
-        Ok(tally.flops + self.low.flops(self.backbone.low_shape(shape)?))
+        tally.flops += self.low.flops(self.backbone.low_shape(shape)?);
+        Ok(tally)
     }
 }

@@ -57,8 +57,9 @@ impl Config {
             widths.push(dims(place(i))?[0]);
         }
         dims(place(normed.max(1)))?;
-        let normalisation = Normalisation::of(tensors, "model.3");
-        let config = Config { channels, widths, normalisation, bias: has("model.2.bias") };
+        let bias = has("model.2.bias");
+        let normalisation = Normalisation::of(tensors, "model.3", bias);
+        let config = Config { channels, widths, normalisation, bias };
         config.check()?;
         Ok(config)
     }

@@ -69,8 +69,9 @@ impl Config {
         let has = |name: &str| tensors.contains_key(&format!("{}.{name}", level(1)));
         // The norm of the second size down; with two sizes that is the innermost, whose norm is that on the way up.
         let norm = if widths.len() > 2 { 2 } else { 4 };
-        let normalisation = Normalisation::of(tensors, &format!("{}.{norm}", level(1)));
-        let config = Config { channels: [ins, outs], widths, normalisation, bias: has("1.bias") };
+        let bias = has("1.bias");
+        let normalisation = Normalisation::of(tensors, &format!("{}.{norm}", level(1)), bias);
+        let config = Config { channels: [ins, outs], widths, normalisation, bias };
         config.check()?;
         Ok(config)
     }
@@ -259,8 +260,16 @@ impl Generator for UnetGenerator {
     }
 
     fn footprint(&self) -> usize {
-        // At half size the joined map and its two parts; beside them the picture, and what is left of smaller sizes.
-        self.config.widths.first().map_or(0, |first| first + first / 8) + 4
+        // At the size where that is most the joined map and its two parts, and what waits at larger ones to be joined;
+        // beside them the picture, and what is left of smaller sizes.
+        let mut waiting = 0;
+        let sizes = self.config.widths.iter().enumerate().map(|(i, width)| {
+            let part = width >> (2 * (i + 1));
+            waiting += part;
+            waiting + 3 * part
+        });
+        let most = sizes.max().unwrap_or(0);
+        most + most / 8 + 4
     }
 
     fn flops(&self, shape: [usize; 4]) -> Result<f64> {

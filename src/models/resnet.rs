@@ -138,12 +138,17 @@ impl Bottleneck {
     }
 
     fn count(&self, tally: &mut Tally) -> Result<()> {
+        let mut added = *tally;
         if let Some(conv) = &self.downsample {
-            let mut aside = *tally;
-            aside.conv(conv)?;
-            tally.flops = aside.flops;
+            added.conv(conv)?;
+            (tally.flops, tally.most) = (added.flops, added.most);
         }
-        [&self.reduce, &self.middle, &self.expand].into_iter().try_for_each(|conv| tally.conv(conv))
+        tally.conv(&self.reduce)?;
+        tally.keep(added.shape);
+        tally.conv(&self.middle)?;
+        tally.conv(&self.expand)?;
+        tally.release(added.shape);
+        Ok(())
     }
 }
 

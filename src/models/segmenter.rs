@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
+use super::tally::Tally;
 use crate::nn::{Conv2d, Error, Features, Options, Pass, Pool, Result, Watch};
 
 /// What a picture's values, 0..=1 and sRGB-encoded, go through before the network: `(value - mean) / deviation` of each of
@@ -91,11 +92,19 @@ pub trait Segmenter: Debug + Send + Sync {
         Ok(vec![self.logits(x, pass)?])
     }
 
+    /// The work and the memory of a pass over `[batch, channels, height, width]`.
+    ///
+    /// # Errors
+    /// As [`Segmenter::forward`].
+    fn count(&self, shape: [usize; 4]) -> Result<Tally>;
+
     /// Multiply-adds of a pass over `[batch, channels, height, width]`, times two.
     ///
     /// # Errors
     /// As [`Segmenter::forward`].
-    fn flops(&self, shape: [usize; 4]) -> Result<f64>;
+    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+        Ok(self.count(shape)?.flops)
+    }
 
     /// How much each pixel of `x` looks like each class.
     ///

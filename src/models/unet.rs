@@ -140,7 +140,8 @@ impl Up {
             None => tally.shape[1],
         };
         let [batch, channels, height, width] = beside;
-        tally.shape = [batch, channels + grown, height, width];
+        tally.release(beside);
+        tally.join([batch, channels + grown, height, width]);
         self.convs.iter().try_for_each(|conv| tally.conv(conv))
     }
 }
@@ -217,12 +218,13 @@ impl Segmenter for Unet {
         pass.conv(&self.last, &x)
     }
 
-    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
+    fn count(&self, shape: [usize; 4]) -> Result<Tally> {
         let mut tally = Tally::new(shape);
         let mut beside = Vec::with_capacity(DEPTH);
         for (i, convs) in self.down.iter().enumerate() {
             if i > 0 {
                 beside.push(tally.shape);
+                tally.keep(tally.shape);
                 let [.., height, width] = &mut tally.shape;
                 (*height, *width) = (*height / 2, *width / 2);
             }
@@ -232,6 +234,6 @@ impl Segmenter for Unet {
             up.count(&mut tally, beside)?;
         }
         tally.conv(&self.last)?;
-        Ok(tally.flops)
+        Ok(tally)
     }
 }

@@ -128,16 +128,17 @@ impl Segmenter for UnetEfficientNetLite {
         pass.conv(&self.last, &x)
     }
 
-    fn flops(&self, shape: [usize; 4]) -> Result<f64> {
-        let (flops, [half, quarter, eighth, sixteenth, last]) = self.encoder.count_levels(shape)?;
+    fn count(&self, shape: [usize; 4]) -> Result<Tally> {
+        let (mut tally, [half, quarter, eighth, sixteenth, _]) = self.encoder.count_levels(shape)?;
         let [batch, _, height, width] = shape;
-        let mut tally = Tally { shape: last, flops };
         let beside = [sixteenth, eighth, quarter, half, [batch, 0, height, width]];
-        for (convs, [batch, channels, height, width]) in self.up.iter().zip(beside) {
-            tally.shape = [batch, tally.shape[1] + channels, height, width];
+        for (convs, beside) in self.up.iter().zip(beside) {
+            let [batch, channels, height, width] = beside;
+            tally.release(beside);
+            tally.join([batch, tally.shape[1] + channels, height, width]);
             convs.iter().try_for_each(|conv| tally.conv(conv))?;
         }
         tally.conv(&self.last)?;
-        Ok(tally.flops)
+        Ok(tally)
     }
 }

@@ -104,6 +104,18 @@ impl Features {
         }
     }
 
+    /// The values in order, without a copy where our own kernels wrote them.
+    ///
+    /// # Errors
+    /// [`Error::Candle`](super::Error::Candle) for other types than f32.
+    pub fn into_vec(mut self) -> Result<Vec<f32>> {
+        self.settle();
+        match self.body {
+            Body::Ours(buffer) => Ok(buffer.into_vec()),
+            Body::Candle(tensor) => Ok(tensor.flatten_all()?.to_vec1()?),
+        }
+    }
+
     /// A copy of the values as candle knows them, to look at midway.
     ///
     /// # Errors

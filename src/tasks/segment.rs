@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TaskError;
 use crate::imaging::{Picture, Samples};
-use crate::models::Segmenter;
+use crate::models::{Segmenter, Tally};
 use crate::nn::{self, Crf, Error, Pass, Pool, Precision, Watch};
 use crate::zoo::{self, Card};
 
@@ -51,8 +51,11 @@ pub const CAMVID: [&str; 11] =
 /// A network never sees a picture enlarged more than this.
 const MOST_ENLARGED: f64 = 4.0;
 
-/// The most pixels that a network sees, whatever it is asked for: some gigabytes of memory.
+/// The most pixels that a network sees, whatever it is asked for; wide ones see fewer.
 const MOST_PIXELS: f64 = 8e6;
+
+/// What refinement holds for each pixel of what the network sees, in numbers: some of each class, and some beside them.
+const REFINED: [usize; 2] = [6, 20];
 
 /// What a person chose, but for the model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -306,12 +309,12 @@ impl SegmentationModel {
     ///
     /// # Errors
     /// [`TaskError::Cancelled`] within 0.3 s of being cancelled, [`TaskError::NotFinite`] for scores that are no numbers,
-    /// [`TaskError::Network`] for what fails below.
+    /// [`TaskError::Network`] for a network too wide to run at all, and for what fails below.
     pub fn run(&self, picture: &Picture, params: &Params, watch: &Watch<'_>) -> Result<Outcome, TaskError> {
         let began = Instant::now();
         let watch = &watch.part(0.0, 1.0).with_precision(params.precision);
         watch.step(0.0)?;
-        let [width, height] = self.working_size(picture.size(), params.longer_side.unwrap_or(self.longer_side));
+        let [width, height] = self.working_size(picture.size(), params, Tally::MOST_NUMBERS)?;
         let seen = picture.resized_to(width as u32, height as u32);
         let network_share = if params.refine.is_some() { 0.4 } else { 0.95 };
         let mut scores = self.scores(&seen, &watch.part(0.0, network_share))?;
@@ -329,28 +332,48 @@ impl SegmentationModel {
         Ok(Outcome { model: self.id.clone(), size, labels, scores, areas, seconds: began.elapsed().as_secs_f64() })
     }
 
-    /// The width and height at which the network sees a picture.
-    fn working_size(&self, size: [u32; 2], longer_side: u32) -> [usize; 2] {
+    /// The width and height at which the network sees a picture: smaller than asked for where that would take more than
+    /// `most` numbers.
+    fn working_size(&self, size: [u32; 2], params: &Params, most: f64) -> nn::Result<[usize; 2]> {
         let [width, height] = size.map(f64::from);
-        let wanted = (f64::from(longer_side).powi(2) * 0.75).clamp(1.0, MOST_PIXELS);
-        let scale = (wanted / (width * height)).sqrt().min(MOST_ENLARGED);
+        let longer_side = f64::from(params.longer_side.unwrap_or(self.longer_side));
+        let mut wanted = (longer_side.powi(2) * 0.75).clamp(1.0, MOST_PIXELS);
         let least = self.network.smallest().max(1);
-        [width, height].map(|side| ((side * scale).round() as usize).max(least))
+        loop {
+            let scale = (wanted / (width * height)).sqrt().min(MOST_ENLARGED);
+            let seen = [width, height].map(|side| ((side * scale).round() as usize).max(least));
+            let numbers = self.numbers(seen, params)?;
+            if numbers <= most {
+                return Ok(seen);
+            }
+            if seen == [least; 2] {
+                let reason =
+                    format!("the network is too wide to run on {least} x {least} pixels, its smallest picture");
+                return Err(Error::Shape(reason));
+            }
+            wanted *= (most / numbers).min(0.9);
+        }
+    }
+
+    /// About how many numbers are held at once for a picture that the network sees at this width and height.
+    fn numbers(&self, [width, height]: [usize; 2], params: &Params) -> nn::Result<f64> {
+        let tally = self.network.count([1, self.network.channels(), height, width])?;
+        let refined = params.refine.map_or(0, |_| REFINED[0] * self.classes.len() + REFINED[1]);
+        Ok(tally.most.max((width * height * refined) as f64))
     }
 
     fn scores(&self, seen: &Picture, watch: &Watch<'_>) -> Result<Scores, TaskError> {
         let [width, height] = seen.size().map(|side| side as usize);
         let shape = [1, self.network.channels(), height, width];
-        let x = Tensor::from_vec(self.prepared(seen), &shape, &Device::Cpu)?;
         let mut pass = Pass::new(&Pool::default(), watch, self.network.flops(shape)?);
-        let x = pass.enter(&x)?;
+        let x = pass.enter(&Tensor::from_vec(self.prepared(seen), &shape, &Device::Cpu)?)?;
         let logits = match self.form {
             None => self.network.logits(x, &mut pass)?,
             Some(form) => self.network.all_logits(x, &mut pass)?.swap_remove(form),
         };
-        let logits = logits.into_tensor()?.squeeze(0)?;
-        let (classes, rows, columns) = logits.dims3()?;
-        let mut values = logits.flatten_all()?.to_vec1::<f32>()?;
+        drop(pass);
+        let [_, classes, rows, columns] = logits.shape();
+        let mut values = logits.into_vec()?;
         if classes == 1 {
             // One logit tells a thing from the background, whose own is 0.
             values.splice(0..0, std::iter::repeat_n(0.0, rows * columns));
@@ -401,11 +424,11 @@ fn refined(scores: &Scores, seen: &Picture, refine: &Refine, watch: &Watch<'_>) 
     let absent = ABSENT.min(0.5 / classes as f32);
     let peaks = scores.peaks(watch.token())?;
     let present: Vec<usize> = (0..classes).filter(|class| peaks[*class] > absent).collect();
-    let logits = scores.resized(size);
-    let kept: Vec<f32> = present.iter().flat_map(|class| &logits[class * plane..][..plane]).copied().collect();
+    let kept = scores.resized(&present, size);
     let rgb: Vec<u8> = seen.to_srgba8().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
     let crf = refine.crf(size[0].max(size[1]));
     let probabilities = crf.refine(&kept, &rgb, [present.len(), size[1], size[0]], watch)?;
+    drop(kept);
     // Back to logits; what was left out is as good as impossible.
     const LEAST: f32 = 1e-9;
     let mut out = vec![LEAST.ln(); classes * plane];
@@ -425,5 +448,50 @@ fn class_names(count: usize) -> Vec<String> {
         11 => CAMVID.map(str::to_owned).into(),
         1 | 2 => ["background", "foreground"].map(str::to_owned).into(),
         count => (0..count).map(numbered).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::models::{Unet, random, unet};
+
+    fn model(config: unet::Config) -> SegmentationModel {
+        let network = Box::new(Unet::new(config, random::weights()).unwrap());
+        SegmentationModel { id: "unet".into(), classes: class_names(3), network, longer_side: USUAL_SIDE, form: None }
+    }
+
+    #[test]
+    fn a_wide_network_sees_less() {
+        let asked = Params { longer_side: Some(3000), ..Params::default() };
+        let size = |config: unet::Config, params: &Params| {
+            model(config).working_size([4000, 3000], params, Tally::MOST_NUMBERS).unwrap()
+        };
+        assert_eq!(size(unet::Config::new(4, true, 3), &asked), [3000, 2250]);
+        let mut config = unet::Config::new(4, true, 3);
+        config.down[0] = [2000, 4];
+        let [wide, refined] = [None, Some(Refine::default())].map(|refine| {
+            let params = Params { refine, ..asked.clone() };
+            let [width, height] = size(config.clone(), &params);
+            assert!((width as f64 / height as f64 - 4.0 / 3.0).abs() < 0.02, "{width} x {height}");
+            (width * height) as f64
+        });
+        // Two thousand channels and those before or after them.
+        assert!((0.8..=1.0).contains(&(wide * 2004.0 / Tally::MOST_NUMBERS)), "{wide}");
+        assert_eq!(wide, refined);
+    }
+
+    #[test]
+    fn thin_pictures_and_the_least_of_networks_fit_too() {
+        let model = model(unet::Config::new(4, true, 3));
+        let working = |size: [u32; 2], most: f64| model.working_size(size, &Params::default(), most);
+        for size in [[65_535, 1], [1, 65_535], [1, 1], [5000, 7]] {
+            let [width, height] = working(size, 2e5).unwrap();
+            let numbers = model.numbers([width, height], &Params::default()).unwrap();
+            assert!(numbers <= 2e5 && width.min(height) >= 16, "{size:?}: {width} x {height}");
+        }
+        let refused = working([640, 480], 1000.0).unwrap_err();
+        assert!(refused.to_string().contains("16 x 16"), "{refused}");
     }
 }

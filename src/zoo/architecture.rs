@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 
 use super::two_way::TwoWay;
-use super::{SHOW_AND_TELL, SHOW_ATTEND_TELL, Task, ZooError};
+use super::{SHOW_AND_TELL, SHOW_ATTEND_TELL, Task, ZooError, clipped};
 use crate::models::{
     DeepLabV3, DeepLabV3MobileNetV2, DeepLabV3Plus, Fcn, Fcn8s, Generator, LrAspp, PatchGan, ResnetGenerator,
     Segmenter, Unet, UnetEfficientNetLite, UnetGenerator,
@@ -324,7 +324,7 @@ fn recognised(tensors: &Tensors) -> Result<&'static Architecture, ZooError> {
             ZooError::Unrecognised { architecture: closest.name, missing }
         }
         closest => ZooError::Unknown {
-            example: tensors.keys().min().cloned().unwrap_or_default(),
+            example: tensors.keys().min().map(|name| clipped(name)).unwrap_or_default(),
             closest: closest.map_or("", |(a, _)| a.name),
             missing: closest.map_or("", |(_, missing)| missing),
             known: known(|_| true),

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use rawzip::{CompressionMethod, Error, ErrorKind, ZipArchive};
 
-use super::layout::Storage;
+use super::clipped;
+use super::layout::{MAX_KEY, Storage};
 use super::pickle::{Pickle, Reason, Value};
 
 /// How a legacy stream counts itself out, and what its first pickle holds: 0x1950a86a20f9469cfc6c.
@@ -29,12 +30,17 @@ impl<'a> Storages<'a> {
         let name = String::from_utf8_lossy(key);
         let bytes = match self {
             Storages::Stream(storages) => storages.get(key).copied(),
-            Storages::Archive(_) if name.is_empty() || name.contains(['/', '\\']) || name.contains("..") => {
-                return Err(format!("it names a storage {name:?}, which cannot be"));
+            // Keys that are no UTF-8 would be one name, and its record looked through for each.
+            Storages::Archive(_)
+                if name.is_empty()
+                    || name.contains(['/', '\\', char::REPLACEMENT_CHARACTER])
+                    || name.contains("..") =>
+            {
+                return Err(format!("it names a storage {:?}, which cannot be", clipped(&name)));
             }
             Storages::Archive(archive) => archive.record(&format!("data/{name}"))?,
         };
-        bytes.ok_or_else(|| format!("its storage {name:?} is missing"))
+        bytes.ok_or_else(|| format!("its storage {:?} is missing", clipped(&name)))
     }
 }
 
@@ -63,11 +69,15 @@ impl<'a> Archive<'a> {
         let zip = ZipArchive::from_slice(bytes).map_err(damaged)?;
         let mut records = HashMap::new();
         let mut root = None;
+        let mut spare = bytes.len();
         for entry in zip.entries() {
             let entry = entry.map_err(damaged)?;
             let place = zip.get_entry(entry.wayfinder()).ok().map(|e| e.compressed_data_range());
             let place = place.and_then(|(from, to)| Some(usize::try_from(from).ok()?..usize::try_from(to).ok()?));
             let bytes = place.and_then(|place| bytes.get(place));
+            // Each is looked through in full, so none may lie in another.
+            let rest = spare.checked_sub(bytes.map_or(0, <[u8]>::len));
+            spare = rest.ok_or("its archive is damaged: its records lie in one another")?;
             let name = entry.file_path().as_bytes().to_vec();
             let folder = name
                 .strip_suffix(b"data.pkl")
@@ -116,25 +126,30 @@ pub(super) fn archive(bytes: &[u8]) -> Reason<Saved<'_>> {
 /// Opens the legacy stream that `bytes` are: magic number, protocol and system, the object and the storages' keys, a
 /// pickle each; then each storage: its length, eight bytes, and its values.
 pub(super) fn stream(bytes: &[u8]) -> Reason<Saved<'_>> {
-    let first = Pickle::read(bytes)?;
-    if !matches!(first.root, Value::Long(long) if long == MAGIC) {
-        return Err("it is a pickle, but not one that torch.save wrote".into());
-    }
-    let mut at = first.len;
-    let mut next = || {
-        let pickle = Pickle::read(&bytes[at..])?;
+    let mut at = 0;
+    let mut next = |held: usize| {
+        let pickle = Pickle::read_beside(&bytes[at..], held)?;
         at += pickle.len;
         Ok::<_, String>(pickle)
     };
-    let (_protocol, system, pickle, keys) = (next()?, next()?, next()?, next()?);
+    // One after another, for any of them may be large.
+    if !matches!(next(0)?.root, Value::Long(long) if long == MAGIC) {
+        return Err("it is a pickle, but not one that torch.save wrote".into());
+    }
+    drop(next(0)?); // the protocol
+    let system = next(0)?;
     if matches!(system.get(system.root, "little_endian"), Some(Value::Bool(false))) {
         return Err("its numbers are big-endian".into());
     }
+    drop(system);
+    let pickle = next(0)?;
+    let keys = next(pickle.values)?;
     // A storage's record does not tell its type: the object does.
     let told: HashMap<_, _> = Storage::all(&pickle).map(|s| (s.key, s)).collect();
     let mut storages = HashMap::new();
     for key in keys.list(keys.root).ok_or("it has no list of storages")? {
-        let Value::Text(key) = *key else { return Err("a storage in its list has no name".into()) };
+        let key = if let Value::Text(key) = *key { Some(key).filter(|key| key.len() <= MAX_KEY) } else { None };
+        let key = key.ok_or("a storage in its list has no name, or an endless one")?;
         let name = String::from_utf8_lossy(key);
         let cut = || format!("it is cut short: its storage {name:?} is not all there");
         let storage = told.get(key).ok_or_else(|| format!("no tensor says what type its storage {name:?} has"))?;

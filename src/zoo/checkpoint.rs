@@ -7,11 +7,13 @@ use std::io::Read;
 use std::path::Path;
 
 use candle_core::{DType, Tensor};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
-use super::layout::Element;
+use super::layout::{Element, MAX_RANK};
 use super::pickle::Reason;
-use super::{ZooError, archive, state_dict};
+use super::state_dict::MAX_NAME;
+use super::{ZooError, archive, clipped, state_dict};
 
 /// Enough of a file to tell what it is.
 const HEAD: u64 = 512;
@@ -87,9 +89,19 @@ impl Container {
 }
 
 pub(super) fn from_safetensors(bytes: &[u8]) -> Reason<HashMap<String, Tensor>> {
-    let file =
-        SafeTensors::deserialize(bytes).map_err(|e| format!("its safetensors header is damaged or cut short: {e}"))?;
-    let tensor = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+    let damaged = |e: SafeTensorError| {
+        format!("its safetensors header is damaged or cut short: {}", clipped(&e.to_string())) // it quotes the header
+    };
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let tensor = |(name, view): (String, TensorView<'_>)| {
+        let shown = clipped(&name);
+        if name.len() > MAX_NAME {
+            return Err(format!("the name of its tensor {shown:?} has {} bytes, more than {MAX_NAME}", name.len()));
+        }
+        if view.shape().len() > MAX_RANK {
+            let rank = view.shape().len();
+            return Err(format!("tensor {shown:?}: it has {rank} dimensions, more than {MAX_RANK}"));
+        }
         let element = match view.dtype() {
             Dtype::BOOL => Element::Bool,
             Dtype::I8 => Element::I8,
@@ -103,10 +115,10 @@ pub(super) fn from_safetensors(bytes: &[u8]) -> Reason<HashMap<String, Tensor>> 
             Dtype::F32 => Element::Native(DType::F32),
             Dtype::F64 => Element::Native(DType::F64),
             Dtype::F8_E4M3 => Element::Native(DType::F8E4M3),
-            dtype => return Err(format!("tensor {name:?}: numbers of type {dtype:?} are not supported")),
+            dtype => return Err(format!("tensor {shown:?}: numbers of type {dtype:?} are not supported")),
         };
         let tensor =
-            element.tensor(view.data(), view.shape()).map_err(|reason| format!("tensor {name:?}: {reason}"))?;
+            element.tensor(view.data(), view.shape()).map_err(|reason| format!("tensor {shown:?}: {reason}"))?;
         Ok((name, tensor))
     };
     let tensors = file.tensors().into_iter().map(tensor).collect::<Reason<_>>()?;

@@ -2,10 +2,14 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use super::clipped;
 use super::pickle::{Object, Pickle, Reason, Value};
 
 /// Most dimensions of a tensor; PyTorch's own limit.
-const MAX_RANK: usize = 64;
+pub(super) const MAX_RANK: usize = 64;
+
+/// The bytes of a storage's key, a number or a little more: each mention of it is looked up.
+pub(super) const MAX_KEY: usize = 256;
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,12 +88,15 @@ pub(super) struct Storage<'a> {
 
 impl<'a> Storage<'a> {
     /// What a persistent id stands for: `("storage", class, key, device, length)` and perhaps a view,
-    /// `(key, offset, length)`.
+    /// `(key, offset, length)`. None has a longer key than [`MAX_KEY`].
     fn of(pickle: &Pickle<'a>, id: Value<'a>) -> Option<Storage<'a>> {
         let [Value::Text(b"storage"), class, Value::Text(key), _, Value::Int(len), ref view @ ..] = *pickle.list(id)?
         else {
             return None;
         };
+        if key.len() > MAX_KEY {
+            return None;
+        }
         let (_, class) = pickle.global(class)?;
         let from = match view.first().and_then(|view| pickle.list(*view)) {
             Some([_, Value::Int(from), _]) => *from,
@@ -113,7 +120,9 @@ impl<'a> Storage<'a> {
             (None, b"ComplexDoubleStorage") => Ok(16),
             (None, b"QInt8Storage" | b"QUInt8Storage") => Ok(1),
             (None, b"QInt32Storage") => Ok(4),
-            (None, class) => Err(format!("its numbers are of the unknown type {}", String::from_utf8_lossy(class))),
+            (None, class) => {
+                Err(format!("its numbers are of the unknown type {}", clipped(&String::from_utf8_lossy(class))))
+            }
         }
     }
 
@@ -123,7 +132,7 @@ impl<'a> Storage<'a> {
         let told = usize::try_from(self.len).ok().and_then(|len| len.checked_mul(size));
         let told = told.ok_or_else(|| format!("a storage of {} numbers cannot be", self.len))?;
         if told > bytes.len() {
-            let key = String::from_utf8_lossy(self.key);
+            let key = clipped(&String::from_utf8_lossy(self.key));
             return Err(format!("its storage {key:?} is cut short: {} of {told} bytes are there", bytes.len()));
         }
         Ok(())
@@ -186,7 +195,8 @@ impl<'a> Layout<'a> {
         dtype: Option<Value<'a>>,
     ) -> Reason<Layout<'a>> {
         let id = if let Some(Object::Persistent(id)) = pickle.object(storage) { Some(*id) } else { None };
-        let storage = id.and_then(|id| Storage::of(pickle, id)).ok_or("its storage is not told")?;
+        let storage =
+            id.and_then(|id| Storage::of(pickle, id)).ok_or("its storage is not told, or by an endless name")?;
         let number = |value: &Value<'a>| match value {
             Value::Int(n) => usize::try_from(*n).map_err(|_| format!("its layout has the number {n}")),
             Value::Long(_) => Err("its layout has a number of more than 64 bits".to_owned()),
@@ -206,7 +216,7 @@ impl<'a> Layout<'a> {
         }
         let dtype = dtype.and_then(|dtype| pickle.global(dtype)).map(|(_, name)| name);
         let element = dtype.map_or(storage.element, Element::named).ok_or_else(|| {
-            let name = String::from_utf8_lossy(dtype.unwrap_or(storage.class));
+            let name = clipped(&String::from_utf8_lossy(dtype.unwrap_or(storage.class)));
             format!("numbers of type {name} are not supported")
         })?;
         let offset = usize::try_from(storage.from).ok().and_then(|from| number(&offset).ok()?.checked_add(from));

@@ -257,6 +257,15 @@ const SHIPPED: &[Shipped] = shipped![
     "show-tell-flickr8k"
 ];
 
+/// Characters of a text out of a file that messages show.
+const SHOWN: usize = 120;
+
+/// How a message shows a text out of a file, which may be of any length.
+fn clipped(text: &str) -> String {
+    let cut = text.char_indices().nth(SHOWN);
+    cut.map_or_else(|| text.to_owned(), |(at, _)| format!("{}...", &text[..at]))
+}
+
 impl ZooError {
     /// The same of another file than the one in question, whose name it tells.
     pub(crate) fn of_other(self, path: &Path) -> ZooError {

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use super::clipped;
+
 /// Why a file cannot be read, to follow "FILE is not a readable checkpoint: ".
 pub(super) type Reason<T> = Result<T, String>;
 
@@ -91,11 +93,18 @@ pub(super) struct Pickle<'a> {
     pub(super) root: Value<'a>,
     /// How many bytes it was.
     pub(super) len: usize,
+    /// How many values it has, with those held beside it.
+    pub(super) values: usize,
 }
 
 impl<'a> Pickle<'a> {
     /// Reads the pickle that `bytes` begins with.
     pub(super) fn read(bytes: &'a [u8]) -> Reason<Pickle<'a>> {
+        Pickle::read_beside(bytes, 0)
+    }
+
+    /// As [`Pickle::read`], while so many values of other pickles are held: together they may have [`MAX_VALUES`].
+    pub(super) fn read_beside(bytes: &'a [u8], held: usize) -> Reason<Pickle<'a>> {
         let mut machine = Machine {
             bytes,
             at: 0,
@@ -103,14 +112,14 @@ impl<'a> Pickle<'a> {
             marks: Vec::new(),
             memo: HashMap::new(),
             objects: Vec::new(),
-            values: 0,
+            values: held,
         };
         let root = loop {
             if let Some(root) = machine.step()? {
                 break root;
             }
         };
-        Ok(Pickle { objects: machine.objects, root, len: machine.at })
+        Ok(Pickle { objects: machine.objects, root, len: machine.at, values: machine.values })
     }
 
     /// All objects, whether the root reaches them or not.
@@ -280,7 +289,7 @@ impl<'a> Machine<'a> {
         let is = |list: &[&str], text: &[u8]| list.iter().any(|entry| entry.as_bytes() == text);
         let builtin = is(&["builtins", "__builtin__"], module) && is(&BUILTINS, name);
         if builtin || is(&REACHING_OUT, module) {
-            let [module, name] = [module, name].map(String::from_utf8_lossy);
+            let [module, name] = [module, name].map(|text| clipped(&String::from_utf8_lossy(text)));
             return Err(format!(
                 "loaded with Python it would call {module}.{name}, which no network needs: do not trust it (nothing was run)"
             ));

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use candle_core::Tensor;
 
 use super::archive::Saved;
+use super::clipped;
 use super::layout::Layout;
 use super::pickle::{Pickle, Reason, Value};
 
@@ -33,8 +34,13 @@ const MAX_WRAPPERS: usize = 8;
 const MAX_DEPTH: usize = 100;
 /// How many objects are looked at.
 const MAX_STEPS: usize = 5_000_000;
+/// How many items are compared with a name: quick steps, but a dict may be referred to often.
+const MAX_COMPARED: usize = 50_000_000;
 /// The bytes of a name.
-const MAX_NAME: usize = 1024;
+pub(super) const MAX_NAME: usize = 1024;
+
+/// Why a walk that is too long is given up.
+const ENDLESS: &str = "its objects stand in one another without end";
 
 /// What a tensor costs in memory beside its name and values.
 const ENTRY: usize = 128;
@@ -45,6 +51,7 @@ pub(super) fn tensors(saved: &Saved<'_>, file: usize) -> Reason<HashMap<String, 
     let mut walk = Walk {
         pickle: &saved.pickle,
         steps: 0,
+        compared: 0,
         spare: file.saturating_mul(4).saturating_add(1 << 20),
         found: Vec::new(),
     };
@@ -54,7 +61,7 @@ pub(super) fn tensors(saved: &Saved<'_>, file: usize) -> Reason<HashMap<String, 
     let (mut storages, mut known) = (HashMap::new(), HashMap::new());
     let mut tensors = HashMap::new();
     for (name, value) in walk.found {
-        let wrong = |reason: String| format!("tensor {name:?}: {reason}");
+        let wrong = |reason: String| format!("tensor {:?}: {reason}", clipped(&name));
         let Some(layout) = Layout::of(&saved.pickle, value) else { continue };
         let layout = layout.map_err(wrong)?;
         let identity = layout.identity();
@@ -109,6 +116,7 @@ pub(super) fn bare(mut tensors: HashMap<String, Tensor>, lightning: bool) -> Has
 struct Walk<'p, 'a> {
     pickle: &'p Pickle<'a>,
     steps: usize,
+    compared: usize,
     /// Bytes that may yet be taken.
     spare: usize,
     found: Vec<(String, Value<'a>)>,
@@ -124,26 +132,35 @@ impl<'p, 'a> Walk<'p, 'a> {
     fn step(&mut self, depth: usize) -> Reason<()> {
         self.steps += 1;
         if self.steps > MAX_STEPS || depth > MAX_DEPTH {
-            return Err("its objects stand in one another without end".into());
+            return Err(ENDLESS.into());
         }
         Ok(())
     }
 
+    /// What `key` stands for in a dict, all of whose items are looked at.
+    fn get(&mut self, dict: Value<'a>, key: &str) -> Reason<Option<Value<'a>>> {
+        self.compared += self.pickle.items(dict).map_or(0, <[_]>::len);
+        if self.compared > MAX_COMPARED {
+            return Err(ENDLESS.into());
+        }
+        Ok(self.pickle.get(dict, key))
+    }
+
     /// `None` for what holds no weights: numbers, lists, optimizers.
-    fn parts(&self, value: Value<'a>) -> Option<Parts<'p, 'a>> {
+    fn parts(&mut self, value: Value<'a>) -> Reason<Option<Parts<'p, 'a>>> {
         let pickle = self.pickle;
         if let Some(call) = pickle.call(value) {
             // Attributes, or those and the ones in slots
             let state = pickle.list(call.state).and_then(|pair| pair.first().copied()).unwrap_or(call.state);
-            let [parameters, buffers, modules] =
-                ["_parameters", "_buffers", "_modules"].map(|key| pickle.get(state, key));
-            if parameters.is_some() || modules.is_some() {
-                return Some(Parts::Module { tensors: [parameters, buffers], modules });
+            let tensors = [self.get(state, "_parameters")?, self.get(state, "_buffers")?];
+            let modules = self.get(state, "_modules")?;
+            if tensors[0].is_some() || modules.is_some() {
+                return Ok(Some(Parts::Module { tensors, modules }));
             }
         }
-        let items = pickle.items(value)?;
-        let optimizer = pickle.get(value, "param_groups").is_some();
-        if optimizer { None } else { Some(Parts::Dict(items)) }
+        let Some(items) = pickle.items(value) else { return Ok(None) };
+        let optimizer = self.get(value, "param_groups")?.is_some();
+        Ok(if optimizer { None } else { Some(Parts::Dict(items)) })
     }
 
     fn is_tensor(&self, value: Value<'a>) -> bool {
@@ -153,7 +170,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// Whether there is a tensor somewhere in `value`.
     fn holds(&mut self, value: Value<'a>, depth: usize) -> Reason<bool> {
         self.step(depth)?;
-        let items: Vec<&'p [_]> = match self.parts(value) {
+        let items: Vec<&'p [_]> = match self.parts(value)? {
             None => return Ok(false),
             Some(Parts::Dict(items)) => vec![items],
             Some(Parts::Module { tensors: [a, b], modules }) => {
@@ -174,7 +191,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         let pickle = self.pickle;
         let (mut at, mut lightning) = (pickle.root, false);
         for _ in 0..MAX_WRAPPERS {
-            let Some(Parts::Dict(items)) = self.parts(at) else { break };
+            let Some(Parts::Dict(items)) = self.parts(at)? else { break };
             lightning |= pickle.get(at, "pytorch-lightning_version").is_some();
             let mut inner = None;
             for wrapper in WRAPPERS {
@@ -209,7 +226,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// Finds all tensors in `value`, whose name is `prefix`.
     fn collect(&mut self, value: Value<'a>, prefix: &mut String, depth: usize) -> Reason<()> {
         self.step(depth)?;
-        match self.parts(value) {
+        match self.parts(value)? {
             None => {}
             Some(Parts::Dict(items)) => {
                 for (key, value) in items {
@@ -230,7 +247,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         self.step(depth)?;
         let Value::Text(key) = key else { return Ok(()) };
         let (outer, is_tensor) = (prefix.len(), self.is_tensor(value));
-        if !is_tensor && self.parts(value).is_none() {
+        if !is_tensor && self.parts(value)?.is_none() {
             return Ok(());
         }
         if outer + key.len() > MAX_NAME {

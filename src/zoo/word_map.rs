@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::ZooError;
 use super::pickle::Reason;
+use super::{ZooError, clipped};
 
 /// Larger files are no lists of words.
 const MAX_BYTES: u64 = 64 << 20;
@@ -58,7 +58,7 @@ impl WordMap {
     /// Why it is none, to follow "... cannot be used as a list of words: ".
     fn from_json(json: &[u8]) -> Reason<WordMap> {
         let ids: HashMap<String, u32> = serde_json::from_slice(json)
-            .map_err(|e| format!("it is no JSON object of words and their numbers: {e}"))?;
+            .map_err(|e| format!("it is no JSON object of words and their numbers: {}", clipped(&e.to_string())))?;
         WordMap::numbered(ids)
     }
 

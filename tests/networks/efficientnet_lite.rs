@@ -140,9 +140,9 @@ fn every_second_atrous_feature_is_the_strided_networks() {
         let mut pass = Pass::new(&pool, &watch, 0.0);
         let mut levels = |net: &EfficientNetLite| {
             let levels = net.levels(pass.enter(&x).unwrap(), &mut pass).unwrap();
-            let (flops, shapes) = net.count_levels([1, 3, height, width]).unwrap();
+            let (tally, shapes) = net.count_levels([1, 3, height, width]).unwrap();
             assert_eq!(levels.each_ref().map(|level| level.shape()), shapes);
-            assert_eq!(flops, net.flops([1, 3, height, width]).unwrap());
+            assert_eq!(tally.flops, net.flops([1, 3, height, width]).unwrap());
             levels.map(|level| level.into_tensor().unwrap())
         };
         let (strided, atrous) = (levels(&strided), levels(&atrous));

@@ -192,6 +192,17 @@ fn coarse_logits_grow_as_the_network_says() {
 }
 
 #[test]
+fn memory_is_counted_where_most_is_held() {
+    let net = Unet::new(unet::Config::new(8, true, 3), random::weights()).unwrap();
+    // Where the way up joins the picture's own size: both parts, and the whole.
+    assert_eq!(net.count([1, 3, 64, 64]).unwrap().most, f64::from(4 * 8 * 64 * 64));
+    let wide = Unet::new(unet::Config { down: [[3000, 8]; 5], ..net.config().clone() }, random::weights()).unwrap();
+    assert!(wide.count([1, 3, 64, 64]).unwrap().check().is_ok());
+    let refused = wide.count([1, 3, 512, 512]).unwrap().check().unwrap_err();
+    assert!(refused.to_string().contains("too wide"), "{refused}");
+}
+
+#[test]
 fn a_picture_too_small_is_told_what_it_lacks() {
     for (architecture, _, tensors) in checkpoints() {
         let (_, net) = zoo::segmenter(tensors).unwrap();

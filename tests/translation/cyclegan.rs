@@ -66,7 +66,8 @@ fn variants() -> Vec<Config> {
     }
     // Biases before a batch norm, as nobody trains them, and other channels than a picture's.
     let odd = Config { bias: true, channels: [1, 2], ..all[8].clone() };
-    all.push(odd);
+    let plain = Config { normalisation: Normalisation::None, bias: false, ..all[0].clone() };
+    all.extend([odd, plain]);
     all
 }
 

@@ -58,6 +58,17 @@ fn a_network_of_more_than_ten_levels_is_refused() {
 }
 
 #[test]
+fn a_network_takes_the_memory_of_its_widest_size() {
+    let footprint = |widths: Vec<usize>| {
+        let config = pix2pix::Config { widths, ..pix2pix::Config::paper(2) };
+        UnetGenerator::new(config, random::weights()).unwrap().footprint()
+    };
+    // At a quarter of each side: what is joined, both parts of it.
+    assert!(footprint(vec![1, 1 << 12, 1]) >= (4 << 12) / 16);
+    assert!(footprint(vec![64, 64, 64]) < 80);
+}
+
+#[test]
 fn widths_that_no_values_stand_behind_are_refused() {
     // Tensors of no values may have any shape.
     for wide in [0, (1 << 14) + 1, 1 << 57] {

@@ -48,7 +48,9 @@ fn exact(config: &Config, tensors: &Tensors, x: &Tensor) -> candle_core::Result<
                 (mean, square.mean_keepdim(D::Minus1)?.mean_keepdim(D::Minus2)?)
             }
         };
-        h = h.broadcast_sub(&mean)?.broadcast_div(&(variance + 1e-5)?.sqrt()?)?;
+        if config.normalisation != Normalisation::None {
+            h = h.broadcast_sub(&mean)?.broadcast_div(&(variance + 1e-5)?.sqrt()?)?;
+        }
         if let (Some(scale), Some(shift)) = (kept("weight")?, kept("bias")?) {
             h = h.broadcast_mul(&row(scale)?)?.broadcast_add(&row(shift)?)?;
         }
@@ -61,7 +63,7 @@ fn exact(config: &Config, tensors: &Tensors, x: &Tensor) -> candle_core::Result<
 fn variants() -> Vec<Config> {
     let norms = [
         (Normalisation::Instance, true),
-        (Normalisation::Instance, false),
+        (Normalisation::None, false),
         (Normalisation::InstanceAffine, true),
         (Normalisation::Batch, false),
         (Normalisation::Batch, true),

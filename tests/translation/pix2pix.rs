@@ -47,7 +47,8 @@ fn agrees_with_its_authors() {
 /// Every kind of norm, small, and with as few sizes as there can be.
 fn variants() -> Vec<Config> {
     let mut all = Vec::new();
-    for normalisation in [Normalisation::Instance, Normalisation::InstanceAffine, Normalisation::Batch] {
+    let norms = [Normalisation::Instance, Normalisation::InstanceAffine, Normalisation::Batch, Normalisation::None];
+    for normalisation in norms {
         for widths in [vec![5, 7, 9, 8], vec![6, 4]] {
             let bias = normalisation == Normalisation::Instance;
             all.push(Config { channels: [3, 2], widths, normalisation, bias });

@@ -168,14 +168,14 @@ impl Scores {
             .try_reduce(|| vec![0.0; classes], |a, b| Ok(larger(a, &b)))
     }
 
-    /// The logits of a picture of `size` (width and height), `[classes, height, width]`.
-    pub(super) fn resized(&self, size: [usize; 2]) -> Vec<f32> {
+    /// The logits of these classes for a picture of `size` (width and height), `[classes, height, width]`.
+    pub(super) fn resized(&self, classes: &[usize], size: [usize; 2]) -> Vec<f32> {
         let [width, height] = size;
         let [_, rows, columns] = self.shape;
         let (across, down) = (self.axis(width, columns), self.axis(height, rows));
-        let mut out = vec![0.0; self.classes() * width * height];
+        let mut out = vec![0.0; classes.len() * width * height];
         out.par_chunks_mut(width).enumerate().for_each(|(i, out)| {
-            let (class, row) = (i / height, down[i % height]);
+            let (class, row) = (classes[i / height], down[i % height]);
             for (out, column) in out.iter_mut().zip(&across) {
                 *out = self.value(class, row, *column);
             }
@@ -286,7 +286,7 @@ mod tests {
         #[test]
         fn labels_are_the_largest_of_the_interpolated_logits(s in scores(), w in 1usize..40, h in 1usize..40) {
             let labels = s.labels([w, h], &CancelToken::default()).unwrap();
-            let logits = s.resized([w, h]);
+            let logits = s.resized(&(0..s.classes()).collect::<Vec<_>>(), [w, h]);
             for (i, label) in labels.iter().enumerate() {
                 // And what is told of the middle of that pixel; with aligned corners only those lie where it is asked.
                 let corner = |at: usize, side: usize| at == 0 || at == side - 1;
@@ -327,7 +327,8 @@ mod tests {
     #[test]
     fn scores_of_the_pictures_size_are_kept() {
         let s = Scores::new((0..24).map(|v| v as f32).collect(), [2, 3, 4], false).unwrap();
-        assert_eq!(s.resized([4, 3]), (0..24).map(|v| v as f32).collect::<Vec<_>>());
+        assert_eq!(s.resized(&[0, 1], [4, 3]), (0..24).map(|v| v as f32).collect::<Vec<_>>());
+        assert_eq!(s.resized(&[1], [4, 3]), (12..24).map(|v| v as f32).collect::<Vec<_>>());
         assert_eq!(s.labels([4, 3], &CancelToken::default()).unwrap(), [1; 12]);
     }
 
