@@ -41,7 +41,7 @@ cmd-apply-all-tip = Queue what is chosen now for every picture of the film strip
 cmd-cancel = Cancel job
 cmd-cancel-tip = Stop the job that is running. Finished results stay.
 cmd-cancel-all = Cancel all jobs
-cmd-cancel-all-tip = Stop the running job and drop all that wait. Finished results stay.
+cmd-cancel-all-tip = Stop the running job, drop all that wait and read no more pictures. Finished results stay.
 cmd-undo = Undo
 cmd-undo-tip = Take the last change of the task's settings back.
 cmd-redo = Redo
@@ -500,6 +500,7 @@ loss-sixteen-bit = This format holds 8 bits per colour; the picture has 16. PNG 
 loss-too-large = This format ends at { $most } pixels a side. Choose PNG or TIFF.
 loss-detail = JPEG is lossy; from a quality of 90 on the loss is hard to see.
 saved = Saved { $path }
+saved-many = { $count } files saved in { $folder }
 removed = { $name } is out of the film strip; the file is where it was.
 closing-writes =
     { $count ->
@@ -534,6 +535,16 @@ jobs-waiting = { $count } waiting
 time-left = { $time } left
 status-ready = Ready
 status-files = Reading and writing files…
+status-reading =
+    { $count ->
+        [one] Reading one picture…
+       *[other] { $count } pictures to read…
+    }
+status-writing =
+    { $count ->
+        [one] Writing one export…
+       *[other] { $count } exports to write…
+    }
 strip-beam = beam { $beam }
 strip-pictures =
     { $count ->

@@ -32,7 +32,8 @@ impl App {
                 };
                 self.studio.entries.len() > 1 && ready
             }
-            C::CancelJob | C::CancelAll => !self.studio.nets.is_idle(),
+            C::CancelJob => !self.studio.nets.is_idle(),
+            C::CancelAll => !self.studio.nets.is_idle() || self.studio.reading() > 0,
             C::Undo => self.undo.has_undo(&self.session.looks()),
             C::Redo => self.undo.has_redo(&self.session.looks()),
             C::ResetLook => match self.session.task {
@@ -110,6 +111,7 @@ impl App {
             C::CancelJob | C::CancelAll => {
                 if c == C::CancelAll {
                     self.studio.nets.drop_waiting(|_| true);
+                    self.studio.files.drop_waiting(|j| matches!(j, FileJob::Open(_)));
                 }
                 if let Some((id, job)) = self.studio.nets.running().map(|r| (r.id, r.job.clone())) {
                     self.studio.nets.cancel(id);

@@ -27,7 +27,7 @@ pub mod words;
 pub mod workers;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -131,6 +131,9 @@ pub struct App {
     show_next: bool,
     /// The window closes once what is being exported is written.
     closing: bool,
+    /// Files that were written, and pictures that there was no room for, since it was last told.
+    written: Vec<PathBuf>,
+    left_out: usize,
     undo: Undoer<Looks>,
     asked: Vec<C>,
     asked_params: Option<(studio::PictureId, crate::tasks::style::Params)>,
@@ -190,6 +193,8 @@ impl App {
             reveal_selected: false,
             show_next: false,
             closing: false,
+            written: Vec::new(),
+            left_out: 0,
             undo,
             asked: Vec::new(),
             asked_params: None,
@@ -300,7 +305,7 @@ impl App {
 
     /// What is being exported is written before the window closes, unless a person closes it twice.
     fn write_before_closing(&mut self, ctx: &egui::Context) {
-        let left = self.studio.files.jobs().filter(|j| matches!(j, FileJob::Export { .. })).count();
+        let left = self.studio.writing();
         if ctx.input(|i| i.viewport().close_requested()) {
             if left > 0 && !self.closing {
                 self.closing = true;
@@ -377,7 +382,11 @@ impl App {
                 self.notices.tell(Kind::Failure, w.with("refused", [("name", name), ("why", why)]), None);
             }
             News::NoRoom(count) => {
-                self.notices.tell(Kind::Warning, w.with("no-room", [("count", count)]), Some(C::RemovePicture));
+                self.left_out += count;
+                if self.studio.reading() == 0 {
+                    let text = w.with("no-room", [("count", std::mem::take(&mut self.left_out))]);
+                    self.notices.tell(Kind::Warning, text, Some(C::RemovePicture));
+                }
             }
             News::Failed(why) => self.notices.tell(Kind::Failure, w.with("job-failed", [("why", why)]), None),
             News::FileFailed(why) => {
@@ -386,14 +395,20 @@ impl App {
                 self.notices.tell(Kind::Failure, why, Some(C::Export));
             }
             News::Saved(paths) => {
-                let text = match &*paths {
-                    [one] => w.with("saved", [("path", one.display().to_string())]),
-                    many => {
-                        let names = many.iter().map(|p| p.file_name().unwrap_or_default().to_string_lossy());
-                        w.with("saved", [("path", names.collect::<Vec<_>>().join(", "))])
-                    }
-                };
-                self.notices.tell(Kind::Done, text, None);
+                self.written.extend(paths);
+                // Of many that were asked for together it is told when all are there.
+                if self.studio.writing() == 0 {
+                    let written = std::mem::take(&mut self.written);
+                    let folder = written.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+                    let text = match &*written {
+                        [one] => w.with("saved", [("path", one.display().to_string())]),
+                        many => {
+                            let facts = [("count", many.len().to_string()), ("folder", folder.display().to_string())];
+                            w.with("saved-many", facts)
+                        }
+                    };
+                    self.notices.tell(Kind::Done, text, None);
+                }
             }
             News::Copied(image) => {
                 ctx.copy_image(image);

@@ -249,6 +249,16 @@ impl Studio {
         self.entries.iter_mut().find(|e| e.id == id)
     }
 
+    /// How many pictures are still to be read.
+    pub fn reading(&self) -> usize {
+        self.files.jobs().filter(|j| matches!(j, FileJob::Open(_))).count()
+    }
+
+    /// How many exports are still to be written.
+    pub fn writing(&self) -> usize {
+        self.files.jobs().filter(|j| matches!(j, FileJob::Export { .. })).count()
+    }
+
     /// Takes the shown picture out of the strip, until another one is taken out; its neighbour is shown instead. Gives its name.
     pub fn remove_selected(&mut self) -> Option<String> {
         let at = self.position()?;

@@ -34,8 +34,13 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 
 fn job(app: &mut App, ui: &mut Ui) {
     let Some(running) = app.studio.nets.running() else {
-        let text = if app.studio.files.is_idle() { "status-ready" } else { "status-files" };
-        ui.label(caption(app.words.get(text)));
+        let text = match (app.studio.writing(), app.studio.reading()) {
+            _ if app.studio.files.is_idle() => app.words.get("status-ready"),
+            (0, 0) => app.words.get("status-files"),
+            (0, count) => app.words.with("status-reading", [("count", count)]),
+            (count, _) => app.words.with("status-writing", [("count", count)]),
+        };
+        ui.label(caption(text));
         return;
     };
     let what = match &*running.job {
