@@ -45,6 +45,8 @@ impl Display {
         wait("Xvfb", || std::fs::read_to_string(&number).is_ok_and(|s| s.ends_with('\n')));
         d.name = format!(":{}", std::fs::read_to_string(&number).unwrap().trim());
         d.spawn("openbox", &[]);
+        // A window that is mapped while the manager takes over may stay unmapped.
+        wait("openbox", || d.xdo(&["get_desktop"]));
         d
     }
 
@@ -99,7 +101,11 @@ fn a_real_window_opens_obeys_keys_and_mouse_exports_and_closes() {
     let began = Instant::now();
     let log = std::fs::File::create(d.home.path().join("log")).unwrap();
     let mut lucida = d.command(env!("CARGO_BIN_EXE_lucida")).stderr(log).spawn().unwrap();
-    wait("the window", || d.xdo(&["search", "--onlyvisible", "--name", "^Lucida$"]));
+    let said = || std::fs::read_to_string(d.home.path().join("log")).unwrap_or_default();
+    wait("the window", || {
+        assert!(lucida.try_wait().unwrap().is_none(), "it ended: {}", said());
+        d.xdo(&["search", "--onlyvisible", "--name", "^Lucida$"])
+    });
     println!("window after {:?}", began.elapsed());
     assert!(d.xdo(&[
         "search",
@@ -149,7 +155,7 @@ fn a_real_window_opens_obeys_keys_and_mouse_exports_and_closes() {
     std::thread::sleep(Duration::from_millis(500));
     assert!(d.xdo(&["key", "ctrl+q"]));
     wait("the end", || lucida.try_wait().unwrap().is_some());
-    let said = std::fs::read_to_string(d.home.path().join("log")).unwrap_or_default();
+    let said = said();
     assert!(lucida.wait().unwrap().success(), "{said}");
     assert!(!said.contains("panicked"), "{said}");
 }

@@ -64,6 +64,15 @@ fn press(h: &mut Window, role: Role, name: &str) {
     h.run_steps(3);
 }
 
+/// Types a path into the export dialog.
+fn name_file(h: &mut Window, path: &Path) {
+    h.get_by_role_and_label(Role::TextInput, "File").focus();
+    h.run_steps(1);
+    h.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    h.get_by_role_and_label(Role::TextInput, "File").type_text(&path.display().to_string());
+    h.run_steps(3);
+}
+
 /// Exports `what` to a file of the folder, and keeps a picture of the dialog.
 fn export(h: &mut Window, home: &Home, what: &str, file: &str, shown: &str) -> PathBuf {
     h.key_press_modifiers(Modifiers::COMMAND, Key::E);
@@ -72,11 +81,7 @@ fn export(h: &mut Window, home: &Home, what: &str, file: &str, shown: &str) -> P
     h.get_all_by_role_and_label(Role::RadioButton, what).last().unwrap().click();
     h.run_steps(3);
     let path = home.path(file);
-    h.get_by_role_and_label(Role::TextInput, "File").focus();
-    h.run_steps(1);
-    h.key_press_modifiers(Modifiers::COMMAND, Key::A);
-    h.get_by_role_and_label(Role::TextInput, "File").type_text(&path.display().to_string());
-    h.run_steps(3);
+    name_file(h, &path);
     shot(h, shown);
     press(h, Role::Button, "Export");
     settled(h);
@@ -213,12 +218,7 @@ fn a_person_drops_picks_slides_takes_back_and_exports() {
     h.key_press_modifiers(Modifiers::COMMAND, Key::E);
     h.run_steps(3);
     let out = home.path("out.png");
-    let field = h.get_by_role_and_label(Role::TextInput, "File");
-    field.focus();
-    h.run_steps(1);
-    h.key_press_modifiers(Modifiers::COMMAND, Key::A);
-    h.get_by_role_and_label(Role::TextInput, "File").type_text(&out.display().to_string());
-    h.run_steps(3);
+    name_file(&mut h, &out);
     shot(&mut h, "export");
     h.get_by_role_and_label(Role::Button, "Export").click();
     h.run_steps(2);
@@ -378,12 +378,7 @@ fn what_is_behind_a_dialog_stays_and_exports_end_before_the_window() {
     h.key_press_modifiers(Modifiers::COMMAND, Key::E);
     h.run_steps(3);
     let out = home.path("out.jpg");
-    let field = h.get_by_role_and_label(Role::TextInput, "File");
-    field.focus();
-    h.run_steps(1);
-    h.key_press_modifiers(Modifiers::COMMAND, Key::A);
-    h.get_by_role_and_label(Role::TextInput, "File").type_text(&out.display().to_string());
-    h.run_steps(3);
+    name_file(&mut h, &out);
     // The ending that was typed is the format, with what belongs to it.
     h.get_by_role_and_label(Role::Slider, "Quality").focus();
     for key in [Key::PageDown, Key::Num2] {
