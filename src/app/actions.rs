@@ -5,13 +5,14 @@ use egui::{ThemePreference, ViewportCommand};
 use super::commands::Command as C;
 use super::dialogs::Ask;
 use super::notices::Kind;
+use super::opening::SAMPLES;
 use super::request::Request;
 use super::segment_look::SegmentLook;
 use super::session::{CompareMode, Look, Looks, Task, Theme};
 use super::translate_look::TranslateView;
 use super::words::{Language, Words};
 use super::workers::{FileJob, NetJob};
-use super::{App, SAMPLES, panels};
+use super::{App, panels};
 
 impl App {
     /// Whether a command makes sense now.

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod compose;
 pub mod dialogs;
 pub mod notices;
+mod opening;
 pub mod panels;
 pub mod panes;
 pub mod partner;
@@ -18,6 +19,7 @@ pub mod segment_look;
 pub mod segmented;
 pub mod session;
 pub mod studio;
+pub mod styled;
 pub mod tasks;
 pub mod theme;
 pub mod translate_look;
@@ -28,12 +30,10 @@ pub mod workers;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use egui::text_selection::LabelSelectionState;
 use egui::util::undoer::{self, Undoer};
-use egui::{CentralPanel, Event as Input, TextureHandle, TextureOptions, Ui, ViewportCommand};
+use egui::{CentralPanel, TextureHandle, TextureOptions, Ui, ViewportCommand};
 
 use commands::Command as C;
 use dialogs::{Answer, Ask, Dialogs};
@@ -43,25 +43,6 @@ use session::{Looks, Session, Task, Warning};
 use studio::{News, Studio};
 use words::{Language, Words};
 use workers::FileJob;
-
-use crate::imaging::Picture;
-
-/// The pictures that come with Lucida, first the one the window opens with.
-const SAMPLES: [(&str, &[u8]); 5] = [
-    ("castle.jpg", include_bytes!("../../assets/samples/castle.jpg")),
-    ("dog.jpg", include_bytes!("../../assets/samples/dog.jpg")),
-    ("red-panda.jpg", include_bytes!("../../assets/samples/red-panda.jpg")),
-    ("coffee.jpg", include_bytes!("../../assets/samples/coffee.jpg")),
-    ("town-map.png", include_bytes!("../../assets/samples/town-map.png")),
-];
-
-/// How a session calls a sample: this and its name.
-const SAMPLE: &str = "sample:";
-
-/// A picture that comes with Lucida, by its name.
-fn sample(name: &str) -> Option<(&'static str, &'static [u8])> {
-    SAMPLES.into_iter().find(|(known, _)| *known == name)
-}
 
 /// How the window starts.
 #[derive(Clone, Debug, Default)]
@@ -229,40 +210,6 @@ impl App {
         self.asked.push(c);
     }
 
-    /// Reads pictures and folders into the strip; of checkpoints the last becomes the model of the task it is for.
-    pub fn open(&mut self, paths: Vec<PathBuf>) {
-        let (checkpoints, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| dialogs::is_checkpoint(path));
-        if let Some(path) = checkpoints.into_iter().next_back() {
-            self.studio.files.push(FileJob::Recognise(std::path::absolute(&path).unwrap_or(path)));
-        }
-        self.show_next |= !paths.is_empty();
-        if !paths.is_empty() {
-            self.studio.files.push(FileJob::List(paths));
-        }
-    }
-
-    fn open_samples(&mut self, count: usize) {
-        self.show_next = true;
-        for (name, bytes) in SAMPLES.into_iter().take(count) {
-            self.studio.files.push(FileJob::Sample { name, bytes });
-        }
-    }
-
-    /// Reads the pictures of the last session, the one that was shown first.
-    fn reopen(&mut self) {
-        let pictures = &self.session.pictures;
-        self.restore = Some(pictures.iter().cloned().zip(0..).collect());
-        let shown = pictures.get(self.session.selected);
-        let others = pictures.iter().enumerate().filter(|(i, _)| *i != self.session.selected).map(|(_, path)| path);
-        for path in shown.into_iter().chain(others) {
-            let sample = path.to_str().and_then(|p| sample(p.strip_prefix(SAMPLE)?));
-            self.studio.files.push(match sample {
-                Some((name, bytes)) => FileJob::Sample { name, bytes },
-                None => FileJob::Open(path.clone()),
-            });
-        }
-    }
-
     /// A style's name in the window's language, by its id.
     pub fn style_name(&self, id: &str) -> String {
         let key = format!("style-{id}");
@@ -317,67 +264,10 @@ impl App {
         }
     }
 
-    /// Files dropped on the window, and pictures or paths pasted into it.
-    fn take_input(&mut self, ctx: &egui::Context) {
-        let dropped: Vec<_> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
-        self.open(dropped);
-        if ctx.text_edit_focused() || self.in_dialog() {
-            return;
-        }
-        let events = ctx.input(|i| i.events.clone());
-        for event in events {
-            match event {
-                Input::PasteImage(image) => self.paste(&image),
-                Input::Paste(text) => {
-                    let paths: Vec<PathBuf> = text.lines().map(panels::open_path::path_of).collect();
-                    if !paths.is_empty() && paths.iter().all(|p| p.exists()) {
-                        self.open(paths);
-                    } else {
-                        self.notices.tell(Kind::Warning, self.words.get("paste-nothing"), Some(C::Open));
-                    }
-                }
-                // Selected text, of a message say, is what is meant then.
-                Input::Copy if !ctx.plugin::<LabelSelectionState>().lock().has_selection() => self.ask(C::CopyResult),
-                _ => {}
-            }
-        }
-    }
-
-    fn paste(&mut self, image: &egui::ColorImage) {
-        let [w, h] = image.size.map(|v| v as u32);
-        let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
-        match Picture::from_rgba8(w, h, rgba) {
-            Ok(picture) => {
-                let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-                let folder = self.start.session.as_ref().and_then(|p| p.parent()).map(|p| p.join("pasted"));
-                self.show_next = true;
-                self.studio.files.push(FileJob::Keep {
-                    name: format!("pasted-{stamp}"),
-                    picture: Arc::new(picture),
-                    folder,
-                });
-            }
-            Err(e) => self.notices.tell(Kind::Failure, e.to_string(), None),
-        }
-    }
-
     fn hear(&mut self, ctx: &egui::Context, news: News) {
         let w = &self.words;
         match news {
-            News::Joined(id) => {
-                let place = |e: &studio::Entry| self.restore.as_ref()?.get(&e.kept()?).copied();
-                let restored = self.studio.entry(id).is_some_and(|e| place(e).is_some());
-                if self.restore.is_some() {
-                    self.studio.entries.sort_by_key(|e| place(e).unwrap_or(usize::MAX));
-                }
-                // What a dialog is about stays in view.
-                let show_next = self.show_next && !restored && !self.in_dialog();
-                if show_next || self.studio.selected.is_none() {
-                    self.studio.selected = Some(id);
-                    self.reveal_selected = true;
-                }
-                self.show_next &= restored;
-            }
+            News::Joined(id) => self.take_picture(id),
             News::Refused { name, why } => {
                 self.notices.tell(Kind::Failure, w.with("refused", [("name", name), ("why", why)]), None);
             }

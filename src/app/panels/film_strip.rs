@@ -11,7 +11,7 @@ use crate::app::commands::Command as C;
 use crate::app::panels::menu_bar::tip;
 use crate::app::segmented::Segmented;
 use crate::app::session::Task;
-use crate::app::studio::Made;
+use crate::app::styled::Made;
 use crate::app::theme::{self, RADIUS};
 use crate::app::translated::Translated;
 use crate::app::widgets::{caption, elide, icon_only};

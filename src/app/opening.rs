@@ -1,0 +1,128 @@
+//! How pictures come into the strip: opened, dropped, pasted, and those of the last session.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use egui::Event as Input;
+use egui::text_selection::LabelSelectionState;
+
+use super::commands::Command as C;
+use super::notices::Kind;
+use super::studio::{Entry, PictureId};
+use super::workers::FileJob;
+use super::{App, dialogs, panels};
+use crate::imaging::Picture;
+
+/// The pictures that come with Lucida, first the one the window opens with.
+pub(super) const SAMPLES: [(&str, &[u8]); 5] = [
+    ("castle.jpg", include_bytes!("../../assets/samples/castle.jpg")),
+    ("dog.jpg", include_bytes!("../../assets/samples/dog.jpg")),
+    ("red-panda.jpg", include_bytes!("../../assets/samples/red-panda.jpg")),
+    ("coffee.jpg", include_bytes!("../../assets/samples/coffee.jpg")),
+    ("town-map.png", include_bytes!("../../assets/samples/town-map.png")),
+];
+
+/// How a session calls a sample: this and its name.
+pub(super) const SAMPLE: &str = "sample:";
+
+/// A picture that comes with Lucida, by its name.
+pub(super) fn sample(name: &str) -> Option<(&'static str, &'static [u8])> {
+    SAMPLES.into_iter().find(|(known, _)| *known == name)
+}
+
+impl App {
+    /// Reads pictures and folders into the strip; of checkpoints the last becomes the model of the task it is for.
+    pub fn open(&mut self, paths: Vec<PathBuf>) {
+        let (checkpoints, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| dialogs::is_checkpoint(path));
+        if let Some(path) = checkpoints.into_iter().next_back() {
+            self.studio.files.push(FileJob::Recognise(std::path::absolute(&path).unwrap_or(path)));
+        }
+        if !paths.is_empty() {
+            self.show_next = true;
+            self.studio.files.push(FileJob::List(paths));
+        }
+    }
+
+    pub(super) fn open_samples(&mut self, count: usize) {
+        self.show_next = true;
+        for (name, bytes) in SAMPLES.into_iter().take(count) {
+            self.studio.files.push(FileJob::Sample { name, bytes });
+        }
+    }
+
+    /// Reads the pictures of the last session, the one that was shown first.
+    pub(super) fn reopen(&mut self) {
+        let pictures = &self.session.pictures;
+        self.restore = Some(pictures.iter().cloned().zip(0..).collect());
+        let shown = pictures.get(self.session.selected);
+        let others = pictures.iter().enumerate().filter(|(i, _)| *i != self.session.selected).map(|(_, path)| path);
+        for path in shown.into_iter().chain(others) {
+            let sample = path.to_str().and_then(|p| sample(p.strip_prefix(SAMPLE)?));
+            self.studio.files.push(match sample {
+                Some((name, bytes)) => FileJob::Sample { name, bytes },
+                None => FileJob::Open(path.clone()),
+            });
+        }
+    }
+
+    /// A picture joined the strip.
+    pub(super) fn take_picture(&mut self, id: PictureId) {
+        let place = |e: &Entry| self.restore.as_ref()?.get(&e.kept()?).copied();
+        let restored = self.studio.entry(id).is_some_and(|e| place(e).is_some());
+        if self.restore.is_some() {
+            self.studio.entries.sort_by_key(|e| place(e).unwrap_or(usize::MAX));
+        }
+        // What a dialog is about stays in view.
+        let show_next = self.show_next && !restored && !self.in_dialog();
+        if show_next || self.studio.selected.is_none() {
+            self.studio.selected = Some(id);
+            self.reveal_selected = true;
+        }
+        self.show_next &= restored;
+    }
+
+    /// Files dropped on the window, and pictures or paths pasted into it.
+    pub(super) fn take_input(&mut self, ctx: &egui::Context) {
+        let dropped: Vec<_> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
+        self.open(dropped);
+        if ctx.text_edit_focused() || self.in_dialog() {
+            return;
+        }
+        let events = ctx.input(|i| i.events.clone());
+        for event in events {
+            match event {
+                Input::PasteImage(image) => self.paste(&image),
+                Input::Paste(text) => {
+                    let paths: Vec<PathBuf> = text.lines().map(panels::open_path::path_of).collect();
+                    if !paths.is_empty() && paths.iter().all(|p| p.exists()) {
+                        self.open(paths);
+                    } else {
+                        self.notices.tell(Kind::Warning, self.words.get("paste-nothing"), Some(C::Open));
+                    }
+                }
+                // Selected text, of a message say, is what is meant then.
+                Input::Copy if !ctx.plugin::<LabelSelectionState>().lock().has_selection() => self.ask(C::CopyResult),
+                _ => {}
+            }
+        }
+    }
+
+    fn paste(&mut self, image: &egui::ColorImage) {
+        let [w, h] = image.size.map(|v| v as u32);
+        let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
+        match Picture::from_rgba8(w, h, rgba) {
+            Ok(picture) => {
+                let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+                let folder = self.start.session.as_ref().and_then(|p| p.parent()).map(|p| p.join("pasted"));
+                self.show_next = true;
+                self.studio.files.push(FileJob::Keep {
+                    name: format!("pasted-{stamp}"),
+                    picture: Arc::new(picture),
+                    folder,
+                });
+            }
+            Err(e) => self.notices.tell(Kind::Failure, e.to_string(), None),
+        }
+    }
+}
