@@ -192,6 +192,10 @@ impl Segmenter for DeepLabV3Plus {
         Normalisation::EFFICIENTNET_LITE
     }
 
+    fn suited(&self, side: usize) -> usize {
+        self.encoder.suited(side)
+    }
+
     /// A quarter as high and wide (rounded up).
     fn logits(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
         let [_, quarter, _, _, last] = self.encoder.levels(x, pass)?;

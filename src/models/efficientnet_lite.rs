@@ -202,6 +202,16 @@ impl EfficientNetLite {
         Ok(EfficientNetLite { first, blocks, taps, config: cfg })
     }
 
+    /// As [`Segmenter::suited`](super::Segmenter::suited) has it: with [`Padding::Same`] the nearest multiple of the last features' distance.
+    /// What is less than half of it has none.
+    pub fn suited(&self, side: usize) -> usize {
+        let apart = if self.config.atrous { 1 << (LEVELS - 1) } else { 1 << LEVELS };
+        match self.config.padding {
+            Padding::Same if side >= apart / 2 => (side + apart / 2) / apart * apart,
+            _ => side,
+        }
+    }
+
     /// The sizes it was built with.
     pub fn config(&self) -> &Config {
         &self.config

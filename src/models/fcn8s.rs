@@ -115,6 +115,10 @@ impl Segmenter for Fcn8s {
         Normalisation::EFFICIENTNET_LITE
     }
 
+    fn suited(&self, side: usize) -> usize {
+        self.encoder.suited(side)
+    }
+
     fn forms(&self) -> &'static [&'static str] {
         &["FCN-32s", "FCN-16s", "FCN-8s"]
     }

@@ -65,6 +65,12 @@ pub trait Segmenter: Debug + Send + Sync {
         1
     }
 
+    /// The height or width near `side` that suits it best, if there is one: where strides are padded on one side, features
+    /// stand where the logits' resizing takes them to be only over sizes that all strides divide.
+    fn suited(&self, side: usize) -> usize {
+        side
+    }
+
     /// Whether [`Segmenter::logits`] reach the picture's size with the corner pixels' centres, not the picture's corners,
     /// staying where they are.
     fn align_corners(&self) -> bool {

