@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use lucida::imaging::Picture;
 use lucida::models::TransformerNet;
 use lucida::models::transformer_net::Config;
@@ -45,6 +45,38 @@ fn any_size_comes_back_as_it_was() {
     }
     let deep = Picture::from_rgba16(20, 30, vec![40_000; 20 * 30 * 4]).unwrap();
     assert!(stylizer.run(&deep, &only("b"), &Watch::silent()).unwrap().styled.is_sixteen_bit());
+}
+
+/// A stylizer over one random style, the identity, and a palette for the style.
+fn with_palette(mean: [f32; 3], covariance: [f32; 9]) -> Result<Stylizer, TaskError> {
+    let mut tensors = TransformerNet::random(&Config { widths: [8, 12, 20], residuals: 5, styles: Some(2) }).unwrap();
+    let tensor = |values: &[f32], shape: &[usize]| Tensor::from_slice(values, shape, &Device::Cpu).unwrap();
+    tensors.insert("palettes.mean".into(), tensor(&mean, &[1, 3]));
+    tensors.insert("palettes.covariance".into(), tensor(&covariance, &[1, 3, 3]));
+    let names = HashMap::from([("styles".to_owned(), "a,identity".to_owned())]);
+    Stylizer::from_bytes(&safetensors::serialize(&tensors, Some(names)).unwrap(), Vec::new())
+}
+
+#[test]
+fn a_style_with_a_palette_minds_no_light_and_no_tint_of_the_photo() {
+    let stylizer = with_palette([90.0, 120.0, 60.0], [900.0, 0.0, 0.0, 0.0, 900.0, 0.0, 0.0, 0.0, 900.0]).unwrap();
+    let lit = |light: [u16; 3]| {
+        let rgba = photo(60, 50).to_srgba8();
+        let pixel = |p: &[u8]| [0, 1, 2, 3].map(|c| if c < 3 { (u16::from(p[c]) * light[c] / 8) as u8 } else { 255 });
+        Picture::from_rgba8(60, 50, rgba.chunks_exact(4).flat_map(pixel).collect()).unwrap()
+    };
+    let apart = |id: &str| {
+        let [a, b] = [[8, 8, 8], [5, 6, 4]]
+            .map(|light| stylizer.run(&lit(light), &only(id), &Watch::silent()).unwrap().styled.to_srgba8());
+        a.iter().zip(&b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.len() as f64
+    };
+    // The identity sees the photo as it is.
+    let (styled, identity) = (apart("a"), apart("identity"));
+    assert!(styled < 2.0 && identity > 3.0 * styled, "{styled} {identity}");
+    // Half of each is between them, and a palette that means nothing is refused.
+    let mix = vec![("a".to_owned(), 1.0), ("identity".to_owned(), 1.0)];
+    stylizer.run(&lit([8; 3]), &Params { mix, ..Params::default() }, &Watch::silent()).unwrap();
+    assert!(with_palette([f32::NAN; 3], [0.0; 9]).is_err());
 }
 
 #[test]

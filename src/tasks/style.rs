@@ -1,10 +1,13 @@
 //! Style transfer: a photo painted in a mix of the styles that one network knows.
 
+mod palette;
+
 use std::collections::HashMap;
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use nalgebra::{Matrix3, Vector3};
 use serde::{Deserialize, Serialize};
 
 use super::TaskError;
@@ -14,6 +17,7 @@ use crate::models::TransformerNet;
 use crate::models::transformer_net::Config;
 use crate::nn::{self, Pool, Precision, Statistics, Watch};
 use crate::zoo::{self, Card, StyleCard};
+use palette::{Palette, Recolouring};
 
 /// The id of the model behind the task.
 pub const MODEL: &str = "style-painters";
@@ -53,6 +57,8 @@ const TILING: Tiling = Tiling { whole: 4_300_000, overview: 1 << 20, core: 1024,
 struct Mixed<'a> {
     net: &'a TransformerNet,
     mix: &'a [f32],
+    /// What the picture goes through before.
+    recolouring: Option<Recolouring>,
 }
 
 impl Painter for Mixed<'_> {
@@ -63,6 +69,12 @@ impl Painter for Mixed<'_> {
 
     fn flops(&self, shape: [usize; 4]) -> nn::Result<f64> {
         self.net.flops(shape)
+    }
+
+    fn prepare(&self, planar: &mut [f32]) {
+        if let Some(recolouring) = self.recolouring {
+            recolouring.apply(planar);
+        }
     }
 
     fn paint(&self, x: &Tensor, statistics: Statistics<'_>, watch: &Watch<'_>, pool: &Pool) -> nn::Result<Tensor> {
@@ -76,6 +88,8 @@ pub struct Stylizer {
     styles: Vec<StyleCard>,
     /// The ids of the norms' rows, in their order.
     rows: Vec<String>,
+    /// The colours of the paintings of the first rows; the others leave a photo its own.
+    palettes: Vec<Palette>,
 }
 
 impl Stylizer {
@@ -89,7 +103,9 @@ impl Stylizer {
     }
 
     /// As [`Stylizer::load`] from given safetensors. The metadata entry `styles` names the rows of the norms, joined by
-    /// commas; without it they are `styles` and then the identity.
+    /// commas; without it they are `styles` and then the identity. The tensors `palettes.mean` `[n, 3]` and
+    /// `palettes.covariance` `[n, 3, 3]`, where there are such, hold the colours (RGB of 0..=255) that a photo is given
+    /// before the network sees it in one of the first `n` styles.
     ///
     /// # Errors
     /// As [`Stylizer::load`].
@@ -108,8 +124,12 @@ impl Stylizer {
         }
         // A gallery shows what the network has, in the card's order and words.
         let styles = styles.into_iter().filter(|s| rows.contains(&s.id)).collect();
+        let palettes = palettes(&tensors)?;
+        if palettes.len() > rows.len() {
+            return Err(damaged(format!("it has {} styles but {} palettes", rows.len(), palettes.len())).into());
+        }
         let net = TransformerNet::new(config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))?;
-        Ok(Stylizer { net, styles, rows })
+        Ok(Stylizer { net, styles, rows, palettes })
     }
 
     /// The styles a person can choose from, the identity left out.
@@ -132,13 +152,22 @@ impl Stylizer {
         let smaller = params.longer_side.map(|side| picture.resized(side.max(1)));
         let worked_on = smaller.as_ref().unwrap_or(picture);
         let mut canvas = Canvas::new(worked_on.size(), picture.is_sixteen_bit());
-        let painter = Mixed { net: &self.net, mix: &mix };
+        let painter = Mixed { net: &self.net, mix: &mix, recolouring: self.recolouring(picture, &mix) };
         let source = Source::new(worked_on, painter.frame());
         tiles::paint(&painter, &source, &TILING, &mut canvas, watch, &Pool::default())?;
         let [width, height] = picture.size();
         let styled = canvas.into_picture()?.resized_to(width, height);
         watch.step(1.0)?;
         Ok(Outcome { styled, model: MODEL.to_owned(), seconds: began.elapsed().as_secs_f64() })
+    }
+
+    /// What `picture` goes through before a network of palettes sees it.
+    fn recolouring(&self, picture: &Picture, mix: &[f32]) -> Option<Recolouring> {
+        if self.palettes.is_empty() {
+            return None;
+        }
+        let shares = mix.iter().enumerate().map(|(row, share)| (*share, self.palettes.get(row)));
+        Some(Recolouring::mixed(&Palette::of(picture)?, shares))
     }
 
     /// One weight per row of the norms, summing to 1.
@@ -161,6 +190,28 @@ impl Stylizer {
         }
         Ok(mix.iter().map(|w| (f64::from(*w) / sum) as f32).collect())
     }
+}
+
+/// The palettes that a checkpoint holds.
+fn palettes(tensors: &HashMap<String, Tensor>) -> nn::Result<Vec<Palette>> {
+    let [Some(mean), Some(covariance)] = ["mean", "covariance"].map(|name| tensors.get(&format!("palettes.{name}")))
+    else {
+        return Ok(Vec::new());
+    };
+    let [mean, covariance] = [mean.flatten_all()?, covariance.flatten_all()?].map(|t| t.to_dtype(DType::F64));
+    let (mean, covariance) = (mean?.to_vec1::<f64>()?, covariance?.to_vec1::<f64>()?);
+    if mean.len() * 3 != covariance.len()
+        || mean.len() % 3 != 0
+        || !mean.iter().chain(&covariance).all(|v| v.is_finite())
+    {
+        return Err(nn::Error::Shape("palettes are of three means and nine covariances each".into()));
+    }
+    let both = mean.chunks_exact(3).zip(covariance.chunks_exact(9));
+    let palette = |(mean, covariance)| Palette {
+        mean: Vector3::from_row_slice(mean),
+        covariance: Matrix3::from_row_slice(covariance),
+    };
+    Ok(both.map(palette).collect())
 }
 
 /// How unlike two ids are: edits from one to the other (Levenshtein 1966), less when one holds the other.

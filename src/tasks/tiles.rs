@@ -32,6 +32,9 @@ pub(super) trait Painter {
     /// Multiply-adds of a pass over `[1, channels, height, width]`, times two.
     fn flops(&self, shape: [usize; 4]) -> nn::Result<f64>;
 
+    /// What becomes of `[channels, height, width]` of a picture before [`Painter::paint`] sees them.
+    fn prepare(&self, _planar: &mut [f32]) {}
+
     /// From `[1, channels, height, width]` to `[1, 1 or 3, height or more, width or more]`.
     fn paint(&self, x: &Tensor, statistics: Statistics<'_>, watch: &Watch<'_>, pool: &Pool) -> nn::Result<Tensor>;
 }
@@ -121,7 +124,7 @@ pub(super) fn paint(
     let plan = Plan::new(height, width, frame.smallest, tiling);
     let Some(longer) = plan.overview else {
         let all = Part { y: 0..height, x: 0..width };
-        let x = Tensor::from_vec(source.rows(0, height), &all.shape(channels)[..], &Device::Cpu)?;
+        let x = prepared(net, source.rows(0, height), all.shape(channels))?;
         let y = net.paint(&x, Statistics::Compute, watch, pool)?;
         return place(&y, frame.range, canvas, [0, 0], &all);
     };
@@ -133,7 +136,7 @@ pub(super) fn paint(
         let overview = source.of(&small);
         let all = Part { y: 0..overview.height(), x: 0..overview.width() };
         done = net.flops(all.shape(channels))?;
-        let x = Tensor::from_vec(overview.rows(0, overview.height()), &all.shape(channels)[..], &Device::Cpu)?;
+        let x = prepared(net, overview.rows(0, overview.height()), all.shape(channels))?;
         let part = watch.part(0.0, (done / (done + tiles)) as f32);
         net.paint(&x, Statistics::Record(&mut statistics), &part, pool)?;
     }
@@ -146,7 +149,7 @@ pub(super) fn paint(
             watch.check()?;
             let wide = plan.widened(&part);
             let shape = wide.shape(channels);
-            let x = Tensor::from_vec(cut(&planar, width, &wide), &shape[..], &Device::Cpu)?;
+            let x = prepared(net, cut(&planar, width, &wide), shape)?;
             let flops = net.flops(shape)?;
             let step = watch.part((done / total) as f32, ((done + flops) / total) as f32);
             let y = net.paint(&x, Statistics::Replay(&statistics), &step, pool)?;
@@ -155,6 +158,11 @@ pub(super) fn paint(
         }
     }
     Ok(())
+}
+
+fn prepared(net: &dyn Painter, mut planar: Vec<f32>, shape: [usize; 4]) -> nn::Result<Tensor> {
+    net.prepare(&mut planar);
+    Ok(Tensor::from_vec(planar, &shape[..], &Device::Cpu)?)
 }
 
 /// The columns of `part` from `[channels, rows, width]`.

