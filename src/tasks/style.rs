@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use nalgebra::{Matrix3, Vector3};
 use serde::{Deserialize, Serialize};
 
 use super::TaskError;
@@ -124,7 +123,7 @@ impl Stylizer {
         }
         // A gallery shows what the network has, in the card's order and words.
         let styles = styles.into_iter().filter(|s| rows.contains(&s.id)).collect();
-        let palettes = palettes(&tensors)?;
+        let palettes = Palette::all(&tensors)?;
         if palettes.len() > rows.len() {
             return Err(damaged(format!("it has {} styles but {} palettes", rows.len(), palettes.len())).into());
         }
@@ -166,7 +165,8 @@ impl Stylizer {
         if self.palettes.is_empty() {
             return None;
         }
-        let shares = mix.iter().enumerate().map(|(row, share)| (*share, self.palettes.get(row)));
+        let shown = mix.iter().enumerate().filter(|(_, share)| **share > 0.0);
+        let shares = shown.map(|(row, share)| (*share, self.palettes.get(row)));
         Some(Recolouring::mixed(&Palette::of(picture)?, shares))
     }
 
@@ -190,28 +190,6 @@ impl Stylizer {
         }
         Ok(mix.iter().map(|w| (f64::from(*w) / sum) as f32).collect())
     }
-}
-
-/// The palettes that a checkpoint holds.
-fn palettes(tensors: &HashMap<String, Tensor>) -> nn::Result<Vec<Palette>> {
-    let [Some(mean), Some(covariance)] = ["mean", "covariance"].map(|name| tensors.get(&format!("palettes.{name}")))
-    else {
-        return Ok(Vec::new());
-    };
-    let [mean, covariance] = [mean.flatten_all()?, covariance.flatten_all()?].map(|t| t.to_dtype(DType::F64));
-    let (mean, covariance) = (mean?.to_vec1::<f64>()?, covariance?.to_vec1::<f64>()?);
-    if mean.len() * 3 != covariance.len()
-        || mean.len() % 3 != 0
-        || !mean.iter().chain(&covariance).all(|v| v.is_finite())
-    {
-        return Err(nn::Error::Shape("palettes are of three means and nine covariances each".into()));
-    }
-    let both = mean.chunks_exact(3).zip(covariance.chunks_exact(9));
-    let palette = |(mean, covariance)| Palette {
-        mean: Vector3::from_row_slice(mean),
-        covariance: Matrix3::from_row_slice(covariance),
-    };
-    Ok(both.map(palette).collect())
 }
 
 /// How unlike two ids are: edits from one to the other (Levenshtein 1966), less when one holds the other.

@@ -3,9 +3,13 @@
 //! What a photo's colours are as a whole no convolution can see; so the network is shown a photo that has the painting's
 //! already, and adds the strokes.
 
+use std::collections::HashMap;
+
+use candle_core::{DType, Tensor};
 use nalgebra::{Matrix3, Vector3};
 
 use crate::imaging::Picture;
+use crate::nn;
 
 /// Longer side of the copy that a photo's colours are taken from.
 const SEEN: u32 = 512;
@@ -20,6 +24,27 @@ pub(super) struct Palette {
 }
 
 impl Palette {
+    /// Those that a checkpoint holds, if it does.
+    pub fn all(tensors: &HashMap<String, Tensor>) -> nn::Result<Vec<Palette>> {
+        let [Some(mean), Some(covariance)] =
+            ["mean", "covariance"].map(|name| tensors.get(&format!("palettes.{name}")))
+        else {
+            return Ok(Vec::new());
+        };
+        let values = |t: &Tensor| t.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>();
+        let (mean, covariance) = (values(mean)?, values(covariance)?);
+        let finite = mean.iter().chain(&covariance).all(|v| v.is_finite());
+        if mean.len() * 3 != covariance.len() || mean.len() % 3 != 0 || !finite {
+            return Err(nn::Error::Shape("palettes are of three means and nine covariances each".into()));
+        }
+        let both = mean.chunks_exact(3).zip(covariance.chunks_exact(9));
+        let palette = |(mean, covariance)| Palette {
+            mean: Vector3::from_row_slice(mean),
+            covariance: Matrix3::from_row_slice(covariance),
+        };
+        Ok(both.map(palette).collect())
+    }
+
     /// Of what can be seen of a picture; `None` if nothing can.
     pub fn of(picture: &Picture) -> Option<Palette> {
         let rgba = picture.resized(SEEN).to_srgba8();
