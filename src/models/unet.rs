@@ -58,7 +58,9 @@ impl Config {
             Ok::<_, Error>([0, 3].map(|i| dims(format!("{name}.double_conv.{i}.weight"))))
                 .and_then(|[first, second]| Ok([first?[0], second?[0]]))
         };
-        let mut config = Config::new(1, !tensors.contains_key("up1.up.weight"), 1);
+        let transposed =
+            (1..5).any(|i| ["weight", "bias"].iter().any(|t| tensors.contains_key(&format!("up{i}.up.{t}"))));
+        let mut config = Config::new(1, !transposed, 1);
         config.channels = dims("inc.double_conv.0.weight".into())?[1];
         for (i, widths) in config.down.iter_mut().enumerate() {
             *widths = pair(&down_name(i))?;

@@ -138,15 +138,12 @@ fn a_wrong_checkpoint_is_told_by_the_first_tensor_it_lacks() {
     for (architecture, _, whole) in checkpoints() {
         let mut names: Vec<&String> = whole.keys().filter(|name| name.ends_with(".weight")).collect();
         names.sort();
-        for name in names.into_iter().step_by(7) {
+        for name in names.into_iter().step_by(3) {
             let mut tensors = whole.clone();
             tensors.remove(name);
-            // Without this one it is another, whole network: of fewer layers, or one that grows bilinearly.
-            let shorter = name.contains("layer") && name.ends_with("conv3.weight") || name == "up1.up.weight";
-            let said = zoo::segmenter(tensors).map(|(found, _)| found);
-            match said {
-                Err(said) => assert!(shorter || said.to_string().contains(name.as_str()), "{architecture}: {said}"),
-                Ok(found) => assert!(shorter, "without {name} {architecture} passes for {found}"),
+            match zoo::segmenter(tensors) {
+                Err(said) => assert!(said.to_string().contains(name.as_str()), "{architecture}: {said}"),
+                Ok((found, _)) => panic!("without {name} {architecture} passes for {found}"),
             }
         }
     }
