@@ -35,10 +35,15 @@ pub(super) fn asked(model: Option<&Path>, ids: &[String], kind: &str) -> Result<
         return Ok(Asked::File(model.to_owned()));
     }
     let known = match ids {
-        [] => format!("and no {kind} model comes with this program"),
-        ids => format!("the models are {}", ids.join(", ")),
+        [] => format!("no {kind} model comes with this program"),
+        ids => format!("the {kind} models are {}", ids.join(", ")),
     };
-    Err(Failure::Arguments(format!("there is neither a model nor a file called '{}'; {known}", model.display())))
+    let model = model.display().to_string();
+    let why = match zoo::task_of_id(&model) {
+        Some(of) => format!("'{model}' is a model of `lucida {}`", task(of)),
+        None => format!("there is neither a model nor a file called '{model}'"),
+    };
+    Err(Failure::Arguments(format!("{why}; {known}")))
 }
 
 /// What is wrong with the checkpoint at `path`, which is named unless the error names what it is of.
@@ -59,6 +64,12 @@ pub(super) fn unusable(path: &Path, error: impl Into<TaskError>) -> Failure {
         ) => error.into(),
         error => Failure::with(path.display(), error),
     }
+}
+
+/// The word for a task on cards and as a command.
+pub(super) fn task(task: Task) -> String {
+    let task = serde_json::to_value(task).ok().and_then(|v| v.as_str().map(str::to_owned));
+    task.unwrap_or_default()
 }
 
 /// The ids of the models for a task that were added to those that ship.

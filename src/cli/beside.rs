@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use super::files::{self, Job, Plan, Target};
+use crate::imaging;
 
 /// One kind of them.
 #[derive(Clone, Copy, Debug)]
@@ -50,13 +51,14 @@ impl<const N: usize> Beside<N> {
         let readers = files::readers(plan.jobs.iter().map(|job| &job.source));
         let mut jobs = Vec::new();
         for (index, job) in plan.jobs.drain(..).enumerate() {
-            let taken = beside.of(&job.target).iter().flatten().try_for_each(|path| match readers.get(&whole(path)) {
-                Some(reader) if *reader != index => {
-                    let why = format!("{} would replace another picture; choose another folder", path.display());
-                    Err(Failure::Work(why))
-                }
-                _ => files::check_free(path, force),
-            });
+            let taken =
+                beside.of(&job.target).iter().flatten().try_for_each(|path| match readers.get(&written(path)) {
+                    Some(reader) if *reader != index => {
+                        let why = format!("{} would replace another picture; choose another folder", path.display());
+                        Err(Failure::Work(why))
+                    }
+                    _ => files::check_free(path, force),
+                });
             match taken {
                 Ok(()) => jobs.push(job),
                 Err(failure) if plan.many => plan.refused.push((job.source.path(), failure)),
@@ -94,7 +96,7 @@ impl<const N: usize> Beside<N> {
             };
             let others = self.of(target).into_iter().zip(wanted).filter_map(|(path, w)| Some((w.option, path?)));
             for (option, path) in result.into_iter().chain(others) {
-                if let Some(other) = seen.insert(whole(&path), option) {
+                if let Some(other) = seen.insert(written(&path), option) {
                     let path = path.display();
                     let why = format!("{other} and {option} name the same file, {path}; give each its own");
                     return Err(Failure::Arguments(why));
@@ -128,7 +130,12 @@ impl Place {
     }
 }
 
-/// The path in a form that two ways to write it share, if its folder exists.
+/// The file that is read or written there, through links of any kind.
+pub(super) fn written(path: &Path) -> PathBuf {
+    whole(&imaging::link_target(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+/// The path in a form that two ways to write it share, if its folder exists; a link stays one.
 pub(super) fn whole(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok());

@@ -164,7 +164,9 @@ pub(super) fn plan(inputs: &[PathBuf], output: &Path, writing: Writing) -> Resul
     if let [input] = inputs
         && input.as_os_str() != "-"
     {
-        fs::metadata(input).map_err(|e| Failure::with(format_args!("cannot read {}", input.display()), e))?;
+        fs::metadata(input).map_err(|e| {
+            Failure::Work(format!("cannot read {}: {e}{}", input.display(), imaging::advice("read", &e)))
+        })?;
     }
     if output.as_os_str() == "-" {
         let [input] = inputs else {
@@ -203,7 +205,7 @@ pub(super) fn plan(inputs: &[PathBuf], output: &Path, writing: Writing) -> Resul
     let mut taken = HashSet::new();
     for (index, source) in sources.into_iter().enumerate() {
         let is_free = |name: &OsStr| {
-            let reader = readers.get(&beside::whole(&output.join(name)));
+            let reader = readers.get(&beside::written(&output.join(name)));
             reader.is_none_or(|reader| *reader == index) && taken.insert(name.to_owned())
         };
         let (name, format) = name_in_folder(&source, writing, is_free);
@@ -258,7 +260,7 @@ impl Plan {
 pub(super) fn readers<'a>(sources: impl IntoIterator<Item = &'a Source>) -> HashMap<PathBuf, usize> {
     let file = |(index, source): (usize, &Source)| match source {
         Source::Stdin => None,
-        Source::File(path) => Some((beside::whole(path), index)),
+        Source::File(path) => Some((beside::written(path), index)),
     };
     sources.into_iter().enumerate().filter_map(file).collect()
 }

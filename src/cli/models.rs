@@ -111,7 +111,7 @@ fn add(import: &Import<'_>, session: &Session) -> Result<(), Failure> {
         card.id,
         card.architecture,
         count(card.parameters),
-        task(&card)
+        asked::task(card.task)
     ));
     Ok(())
 }
@@ -155,7 +155,7 @@ fn list(json: bool) -> Result<(), Failure> {
 fn line(card: &Card) -> Line<'_> {
     Line {
         id: &card.id,
-        task: task(card),
+        task: asked::task(card.task),
         architecture: &card.architecture,
         parameters: card.parameters,
         licence: &card.licence,
@@ -163,12 +163,6 @@ fn line(card: &Card) -> Line<'_> {
         source: &card.source,
         forms: &card.forms,
     }
-}
-
-/// The card's own word for its task, so that the list and the cards cannot drift apart.
-fn task(card: &Card) -> String {
-    let task = serde_json::to_value(card.task).ok().and_then(|v| v.as_str().map(str::to_owned));
-    task.unwrap_or_default()
 }
 
 /// A number of parameters as people say it.

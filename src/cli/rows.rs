@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{self, Source};
 use super::{Failure, beside, console};
+use crate::imaging;
 use crate::nn::Precision;
 
 /// The columns of a CSV file.
@@ -159,7 +160,10 @@ impl Rows {
         bytes.push(b'\n');
         let mut open = self.open.borrow_mut();
         if open.is_none() {
-            *open = Some(self.open().map_err(|e| failed(&e))?);
+            *open = Some(self.open().map_err(|e| {
+                let path = self.path.display();
+                Failure::All(format!("cannot write {path}: {e}{}", imaging::advice("write", &e)))
+            })?);
         }
         let Some(Open { file, end }) = open.as_mut() else { return Ok(()) };
         if let Err(error) = file.write_all(&bytes) {

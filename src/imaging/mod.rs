@@ -29,7 +29,7 @@ pub use encode::{Format, Loss, encode, encode_labels};
 pub use mix::{export_mixed, faded, picture_from_planar_rgb};
 pub use npy::encode_npy;
 pub use picture::{Picture, Samples};
-pub use save::save_bytes;
+pub use save::{link_target, save_bytes};
 
 /// Extensions (lower case) that [`is_picture_name`] accepts.
 pub const EXTENSIONS: [&str; 20] = [
@@ -42,7 +42,7 @@ pub const EXTENSIONS: [&str; 20] = [
 #[non_exhaustive]
 pub enum ImagingError {
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), advice(action, source))]
     Io {
         /// What was tried: "read", "write", "list".
         action: &'static str,
@@ -99,6 +99,18 @@ pub enum ImagingError {
         /// The encoder's reason.
         reason: String,
     },
+}
+
+/// What a person can do when the operating system refuses to `action` ("read", "write", ...): an end for the sentence that
+/// says so, or nothing.
+pub fn advice(action: &str, refused: &io::Error) -> &'static str {
+    match (action, refused.kind()) {
+        ("write", io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => "; choose another folder",
+        ("write", io::ErrorKind::StorageFull) => "; free some space or choose another disk",
+        (_, io::ErrorKind::PermissionDenied) => "; allow reading it",
+        ("read", io::ErrorKind::NotFound) => "; check the name",
+        _ => "",
+    }
 }
 
 /// Whether the name ends like a picture's; for listing folders only, [`decode()`] goes by content.

@@ -35,7 +35,8 @@ pub fn save_bytes(path: &Path, bytes: &[u8], replace: bool) -> Result<(), Imagin
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut beside = temporary(folder).map_err(failed)?;
+    // The error would name the temporary file, which says nothing to anyone.
+    let mut beside = temporary(folder).map_err(|e| failed(plain(e)))?;
     beside.write_all(bytes).map_err(failed)?;
     if let Some(existing) = existing {
         let kept = existing.permissions();
@@ -53,8 +54,11 @@ pub fn save_bytes(path: &Path, bytes: &[u8], replace: bool) -> Result<(), Imagin
     Ok(())
 }
 
-/// Where a chain of symbolic links ends; the last one may dangle, then its target is created.
-fn link_target(path: &Path) -> io::Result<PathBuf> {
+/// Where a chain of symbolic links ends; the last one may dangle, then [`save_bytes`] creates its target.
+///
+/// # Errors
+/// A chain that does not end.
+pub fn link_target(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..40 {
         match fs::read_link(&path) {
@@ -64,6 +68,14 @@ fn link_target(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::other("too many symbolic links"))
+}
+
+/// The system's reason alone, where it is one of the usual ones.
+fn plain(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::Other => error,
+        kind => io::Error::new(kind, kind.to_string()),
+    }
 }
 
 fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {

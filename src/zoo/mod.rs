@@ -296,6 +296,12 @@ pub fn card(id: &str) -> Option<&'static Card> {
     models().iter().find(|c| c.id == id)
 }
 
+/// What the model of this id is for: one that ships, a form of one, or one that was added.
+pub fn task_of_id(id: &str) -> Option<Task> {
+    let of = |card: &Card| (card.id == id || card.forms.iter().any(|form| form == id)).then_some(card.task);
+    models().iter().find_map(of).or_else(|| imported().iter().find_map(of))
+}
+
 /// The cards of the models for one task, in the order they are shown.
 pub fn models_for(task: Task) -> impl Iterator<Item = &'static Card> {
     models().iter().filter(move |card| card.task == task)

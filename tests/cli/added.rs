@@ -64,7 +64,7 @@ fn a_checkpoint_gets_an_id_and_works_by_it() {
     assert!(succeed(p, "segment --list").lines().any(|line| line == "my-unet-best"));
     assert!(!succeed(p, "translate --list").contains("my-unet-best"));
     assert!(fail(p, "models add same.pth --id my-unet-best", 2).contains("--id"));
-    assert!(fail(p, "translate photo.png -o c.png --model my-unet-best", 2).contains("neither a model nor a file"));
+    assert!(fail(p, "translate photo.png -o c.png --model my-unet-best", 2).contains("a model of `lucida segment`"));
 
     // The card is a person's to write in.
     let card = p.join("data/models/my-unet-best/card.toml");

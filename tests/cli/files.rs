@@ -100,6 +100,15 @@ fn no_result_replaces_a_photo_that_another_is_made_of() {
     let expected = [("x-2.png", 40), ("x.bmp", 40), ("x.png", 48)];
     assert_eq!(widths("a"), expected.map(|(name, width)| (name.to_owned(), width)));
 
+    #[cfg(unix)]
+    {
+        // Nor through a link.
+        fs::create_dir(p.join("linked")).unwrap();
+        std::os::unix::fs::symlink("../b/x.png", p.join("linked/x.png")).unwrap();
+        succeed(p, &format!("style a/x.png b/x.png -o linked {same}"));
+        assert_eq!(widths("linked"), [("x-2.png".to_owned(), 48), ("x.png".to_owned(), 56)]);
+    }
+
     fs::copy(p.join("b/x.png"), p.join("b/x.png.labels.png")).unwrap();
     let photos = "segment b/x.png b/x.png.labels.png --model fcn-8s-camvid";
     let said = fail(p, &format!("{photos} -o out --mask b --force"), 1);

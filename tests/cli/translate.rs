@@ -303,6 +303,8 @@ fn wrong_arguments_and_weights_are_told_and_nothing_is_written() {
     let before = names(p);
     let to = "translate photo.png -o o.png --model both.safetensors";
     assert!(fail(p, "translate photo.png -o o.png --model no-such", 2).contains("neither a model nor a file"));
+    let said = fail(p, "translate photo.png -o o.png --model fcn-16s-camvid", 2);
+    assert!(said.contains("a model of `lucida segment`") && said.contains("cyclegan-anime"), "{said}");
     assert!(fail(p, &format!("{to} --direction there"), 2).contains("a2b"));
     assert!(fail(p, &format!("{to} --strength 2"), 2).contains("0 (the photo)"));
     assert!(fail(p, &format!("{to} --cycle o.png"), 2).contains("same file"));

@@ -72,6 +72,8 @@ fn saving_respects_links_permissions_and_devices() {
     symlink("round.png", &round).unwrap();
     assert!(save_bytes(&round, b"x", true).is_err());
     assert!(save_bytes(Path::new("/dev/null"), b"x", true).is_err());
+    let said = save_bytes(&folder.path().join("no/where.png"), b"x", false).unwrap_err().to_string();
+    assert!(said.contains("where.png") && !said.contains(".part"), "{said}");
     assert_eq!(names_in(&inside), ["later.png", "real.png"]);
 
     // A new file gets the permissions any new file gets here.
