@@ -494,6 +494,13 @@ export-quality = Quality
 export-save = Export
 export-replace = Replace the file that is there
 export-no-result = The result is not finished; the original would be saved.
+export-no-class = No class is shown; show one in the legend first.
+export-all-losses = { $count ->
+    [one] In one of the files transparency or 16-bit depth is lost; export as PNG or TIFF to keep it.
+   *[other] In { $count } of the files transparency or 16-bit depth is lost; export as PNG or TIFF to keep it.
+}
+copy-no-result = The result is not finished; nothing was copied.
+rescued = The graphics device was lost last time. What was finished is in { $folder }.
 export-unknown-format = The name must end in .png, .jpg, .webp or .tiff.
 loss-alpha = JPEG has no transparency: the picture will be laid on white. PNG, WebP and TIFF keep it.
 loss-sixteen-bit = This format holds 8 bits per colour; the picture has 16. PNG and TIFF keep them.

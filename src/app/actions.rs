@@ -74,7 +74,11 @@ impl App {
             C::ExportAll => self.dialogs.ask(ctx, Ask::ExportFolder, self.words.get("cmd-export-all"), String::new()),
             C::CopyResult => {
                 if let Some(seen) = self.seen() {
-                    self.studio.files.push(FileJob::Copy(seen));
+                    if seen.has_result() {
+                        self.studio.files.push(FileJob::Copy(seen));
+                    } else {
+                        self.notices.tell(Kind::Warning, self.words.get("copy-no-result"), None);
+                    }
                 }
             }
             C::RemovePicture => {

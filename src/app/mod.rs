@@ -80,7 +80,11 @@ pub fn run(files: Vec<PathBuf>) -> Result<(), String> {
         ..Default::default()
     };
     eframe::run_native("Lucida", options, Box::new(move |cc| Ok(Box::new(App::new(cc, start)?)))).map_err(|e| {
-        format!("Lucida could not open its window: {e}. It needs a display and a graphics driver (Vulkan, Metal, Direct3D or OpenGL; on Linux install mesa-vulkan-drivers). The commands, such as `lucida style`, work without one.")
+        // The event loop's error names the line of its own source that it comes from.
+        let e = e.to_string();
+        let why = e.rsplit_once(".rs:").and_then(|(_, e)| e.split_once(": ")).map_or(&*e, |(_, why)| why);
+        let why = why.trim_end_matches('.');
+        format!("Lucida could not open its window: {why}. It needs a display and a graphics driver (Vulkan, Metal, Direct3D or OpenGL; on Linux install mesa-vulkan-drivers). The commands, such as `lucida style`, work without one.")
     })
 }
 
@@ -140,7 +144,7 @@ impl App {
     pub fn new(cc: &eframe::CreationContext<'_>, start: Start) -> std::io::Result<Self> {
         let ctx = &cc.egui_ctx;
         theme::install(ctx);
-        let (session, warning) = start.session.as_deref().map_or((Session::default(), None), Session::load);
+        let (mut session, warning) = start.session.as_deref().map_or((Session::default(), None), Session::load);
         let words = Words::new(session.language.unwrap_or_else(Language::of_system));
         let mut notices = Notices::default();
         if let Some(w) = warning {
@@ -150,6 +154,9 @@ impl App {
                 Warning::Unreadable(why) => words.with("session-unreadable", [("why", why)]),
             };
             notices.tell(Kind::Warning, text, None);
+        }
+        if let Some(folder) = session.rescued.take() {
+            notices.tell(Kind::Warning, words.with("rescued", [("folder", folder.display().to_string())]), None);
         }
         let gpu = cc.wgpu_render_state.as_ref();
         if let Some(state) = gpu {
@@ -283,22 +290,11 @@ impl App {
                 // Why must be seen.
                 self.closing = false;
                 self.notices.tell(Kind::Failure, why, Some(C::Export));
+                self.tell_written();
             }
             News::Saved(paths) => {
                 self.written.extend(paths);
-                // Of many that were asked for together it is told when all are there.
-                if self.studio.writing() == 0 {
-                    let written = std::mem::take(&mut self.written);
-                    let folder = written.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
-                    let text = match &*written {
-                        [one] => w.with("saved", [("path", one.display().to_string())]),
-                        many => {
-                            let facts = [("count", many.len().to_string()), ("folder", folder.display().to_string())];
-                            w.with("saved-many", facts)
-                        }
-                    };
-                    self.notices.tell(Kind::Done, text, None);
-                }
+                self.tell_written();
             }
             News::Copied(image) => {
                 ctx.copy_image(image);
@@ -311,6 +307,24 @@ impl App {
             News::Recognised(path, crate::zoo::Task::Caption) => self.take_captioner(path),
             News::Recognised(path, _) => self.take_segmenter(path),
         }
+    }
+
+    /// Says what was written: of many that were asked for together once all are done.
+    fn tell_written(&mut self) {
+        if self.studio.writing() > 0 {
+            return;
+        }
+        let written = std::mem::take(&mut self.written);
+        let folder = written.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+        let text = match &*written {
+            [] => return,
+            [one] => self.words.with("saved", [("path", one.display().to_string())]),
+            many => {
+                let facts = [("count", many.len().to_string()), ("folder", folder.display().to_string())];
+                self.words.with("saved-many", facts)
+            }
+        };
+        self.notices.tell(Kind::Done, text, None);
     }
 
     /// Asks for what the canvas needs and does not have.

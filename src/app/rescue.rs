@@ -17,18 +17,24 @@ pub fn run(app: &mut App) {
     if DONE.swap(true, Ordering::Relaxed) {
         return;
     }
-    app.save_session();
+    app.save_session(); // whatever comes of the results
     let home = app.start.session.as_ref().and_then(|p| p.parent()).map_or_else(std::env::temp_dir, Path::to_owned);
     let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let folder = home.join(format!("rescued-{stamp}"));
     let saved = results(app, &folder);
+    if saved > 0 {
+        // Who started the program from a menu reads it at the next start.
+        app.session.rescued = Some(folder.clone());
+        app.save_session();
+    }
     eprintln!(
         "lucida: the graphics device was lost (a driver restart, or the computer slept). {} Start Lucida again; your pictures and settings are kept.",
         if saved > 0 { format!("{saved} results were saved to {}.", folder.display()) } else { String::new() }
     );
 }
 
-/// Writes every result, with the settings in force, as PNG (of captions the sentence) into `folder`. Returns how many were written.
+/// Writes every result, with the settings in force, as PNG (of captions the sentence) into `folder`; their names begin with
+/// their picture's place in the strip, for two pictures may share theirs. Returns how many were written.
 pub fn results(app: &App, folder: &Path) -> usize {
     let mut saved = 0;
     let mut write = |name: String, product: Product| {
@@ -41,12 +47,13 @@ pub fn results(app: &App, folder: &Path) -> usize {
             Err(why) => eprintln!("lucida: {}: {why}", path.display()),
         }
     };
-    for entry in &app.studio.entries {
+    for (place, entry) in app.studio.entries.iter().enumerate() {
         let mut save = |name: String, entry: &Entry, over: Over| {
             let composition = Composition { original: entry.picture.clone(), over };
             write(name, Product::Picture(composition, Format::Png));
         };
         let stem = Path::new(&entry.name).file_stem().unwrap_or_default().to_string_lossy();
+        let stem = format!("{:02}-{stem}", place + 1);
         for (i, made) in entry.made.iter().enumerate() {
             let style = made.params.mix.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join("+");
             let over = Over::Picture(made.styled.clone(), app.session.look.blend());

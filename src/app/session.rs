@@ -15,7 +15,8 @@ use super::words::Language;
 use crate::gpu::composite::Blend;
 use crate::imaging;
 use crate::nn::Precision;
-use crate::tasks::style::Params;
+use crate::tasks::style::{self, Params};
+use crate::zoo;
 
 /// How the style is applied: what undo and redo go back and forth over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,6 +141,8 @@ pub struct Session {
     pub export: Export,
     pub pictures: Vec<PathBuf>,
     pub selected: usize,
+    /// Where results lie that were saved when the graphics device was lost, until it is told.
+    pub rescued: Option<PathBuf>,
 }
 
 impl Default for Session {
@@ -165,6 +168,7 @@ impl Default for Session {
             export: Export::default(),
             pictures: Vec::new(),
             selected: 0,
+            rescued: None,
         }
     }
 }
@@ -206,6 +210,7 @@ impl Session {
             export: take(&mut table, "export", d.export.clone(), &mut bad),
             pictures: take(&mut table, "pictures", d.pictures, &mut bad),
             selected: take(&mut table, "selected", d.selected, &mut bad),
+            rescued: take(&mut table, "rescued", None, &mut bad),
         };
         // Hand-edited numbers may be anything.
         let sane = |v: f32, low: f32, high: f32, or: f32| if v.is_finite() { v.clamp(low, high) } else { or };
@@ -215,13 +220,44 @@ impl Session {
         s.export.quality = s.export.quality.clamp(1, 100);
         s.look.strength = sane(s.look.strength, 0.0, 1.0, 1.0);
         s.look.mix.retain(|(_, w)| w.is_finite() && *w > 0.0);
+        let known = zoo::card(style::MODEL).map_or(&[][..], |card| &card.styles);
+        let named = s.look.mix.len();
+        s.look.mix.retain(|(id, _)| id == style::IDENTITY || known.iter().any(|style| style.id == *id));
+        if s.look.mix.len() < named {
+            bad.push("look.mix".to_owned());
+        }
         if s.look.mix.is_empty() {
             s.look.mix = d.look.mix;
         }
         s.segment.mend();
         s.translate.mend();
         s.caption.mend();
+        s.forget_removed(&mut bad);
         Ok((s, bad))
+    }
+
+    /// Goes back to what ships where a model was chosen that is no longer there; its key goes to `bad`. The path of a
+    /// checkpoint stays, for its disk may only be away.
+    fn forget_removed(&mut self, bad: &mut Vec<String>) {
+        let d = Self::default();
+        let is_there = |model: &str, task| {
+            let path = Path::new(model);
+            path.components().count() > 1 || path.exists() || zoo::task_of_id(model) == Some(task)
+        };
+        let chosen = [
+            ("segment.model", &mut self.segment.model, d.segment.model, zoo::Task::Segment),
+            ("translate.model", &mut self.translate.model, d.translate.model, zoo::Task::Translate),
+            ("caption.model", &mut self.caption.model, d.caption.model, zoo::Task::Caption),
+        ];
+        for (key, model, usual, task) in chosen {
+            if !is_there(model, task) {
+                bad.push(key.to_owned());
+                *model = usual;
+            }
+        }
+        self.segment.other.take_if(|model| !is_there(model, zoo::Task::Segment));
+        self.translate.other.take_if(|model| !is_there(model, zoo::Task::Translate));
+        self.translate.back.take_if(|model| !is_there(model, zoo::Task::Translate));
     }
 
     /// What undo and redo go back and forth over.
@@ -270,12 +306,25 @@ impl Session {
         Self::parse(&text).map_or_else(|_| Self::default(), |(s, _)| s)
     }
 
+    /// Without the paths that no text can hold: those are forgotten, and nothing else.
+    fn writable(&self) -> Session {
+        let text = |path: &PathBuf| path.to_str().is_some();
+        let mut s = self.clone();
+        s.selected = s.pictures.iter().take(s.selected).filter(|path| text(path)).count();
+        for paths in [&mut s.pictures, &mut s.checkpoints, &mut s.generators, &mut s.captioners] {
+            paths.retain(text);
+        }
+        s.export.folder.take_if(|path| !text(path));
+        s.rescued.take_if(|path| !text(path));
+        s
+    }
+
     /// Saves the session: written beside, synced, renamed.
     ///
     /// # Errors
     /// A sentence that says what the system refused.
     pub fn save(&self, path: &Path) -> Result<(), String> {
-        let text = toml::to_string_pretty(self).map_err(|e| e.to_string())?;
+        let text = toml::to_string_pretty(&self.writable()).map_err(|e| e.to_string())?;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         }
@@ -322,6 +371,35 @@ mod tests {
         let (s, bad) = Session::parse(text).unwrap();
         assert_eq!(bad, ["theme", "look"]);
         assert_eq!((s.scale, s.split, s.look), (1.5, 0.5, Look::default()));
+    }
+
+    #[test]
+    fn what_was_removed_meanwhile_is_told_and_replaced() {
+        let text = "look = { mix = [['monet', 1.0]] }\nsegment = { model = 'gone', other = 'gone-too' }\n\
+                    translate = { model = 'fcn-16s-camvid' }\ncaption = { model = '/mnt/away/caption.pth' }\n";
+        let (s, bad) = Session::parse(text).unwrap();
+        assert_eq!(bad, ["look.mix", "segment.model", "translate.model"]);
+        assert_eq!((s.look, s.segment), (Look::default(), SegmentLook::default()));
+        assert_eq!(s.translate.model, TranslateLook::default().model);
+        assert_eq!(s.caption.model, "/mnt/away/caption.pth");
+        let form = Session::parse("segment = { model = 'fcn-16s-camvid' }").unwrap();
+        assert_eq!((form.0.segment.model.as_str(), form.1.len()), ("fcn-16s-camvid", 0));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_no_text_can_hold_costs_only_its_picture() {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = PathBuf::from(std::ffi::OsStr::from_bytes(b"caf\xe9.png"));
+        let export = Export { folder: Some(odd.clone()), ..Export::default() };
+        let pictures = vec!["a.png".into(), odd, "b.png".into()];
+        let s = Session { pictures, selected: 2, scale: 1.5, export, ..Session::default() };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("session.toml");
+        s.save(&path).unwrap();
+        let (back, warning) = Session::load(&path);
+        assert_eq!((warning, back.scale, back.selected), (None, 1.5, 1));
+        assert_eq!(back.pictures, [PathBuf::from("a.png"), "b.png".into()]);
     }
 
     #[test]

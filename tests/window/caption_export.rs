@@ -91,6 +91,6 @@ fn every_picture_gets_its_caption() {
     assert_eq!(imaging::pictures_in(&folder).unwrap().len(), 3);
     // Sentences are what is rescued of them.
     assert!(lucida::app::rescue::results(h.state(), &home.path("rescued")) >= 3);
-    let rescued = home.path(&format!("rescued/b-{ATTENDS}-1.txt"));
+    let rescued = home.path(&format!("rescued/02-b-{ATTENDS}-1.txt"));
     assert!(!std::fs::read_to_string(rescued).unwrap().trim_end().is_empty());
 }

@@ -15,6 +15,7 @@ use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use lucida::app::commands::Command;
 use lucida::app::session::{CompareMode, Session, Task};
 use lucida::app::workers::NetJob;
 use lucida::app::{App, Start};
@@ -560,8 +561,12 @@ fn an_empty_strip_is_an_invitation() {
 #[test]
 fn every_result_is_exported_under_a_name_of_its_own() {
     let home = Home::new();
-    std::fs::create_dir(home.path("other")).unwrap();
-    let files = [home.photo("a.png", 40, 30), home.photo("other/a.png", 30, 40), home.photo("b.png", 32, 32)];
+    for folder in ["other", "third"] {
+        std::fs::create_dir(home.path(folder)).unwrap();
+    }
+    // A stem with a dot, as cameras and screenshots have them.
+    let alike = [("a.v2.png", 40, 30), ("other/a.v2.png", 30, 40), ("third/a.v2.png", 36, 36), ("b.png", 32, 32)];
+    let files = alike.map(|(name, width, height)| home.photo(name, width, height));
     let mut h = window([1280.0, 800.0], home.start(&files));
     settled(&mut h);
     h.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::A);
@@ -571,10 +576,49 @@ fn every_result_is_exported_under_a_name_of_its_own() {
     std::fs::create_dir(&folder).unwrap();
     lucida::app::panels::export::all(h.state_mut(), &folder);
     settled(&mut h);
-    let mut sizes: Vec<_> =
-        imaging::pictures_in(&folder).unwrap().iter().map(|p| imaging::open(p).unwrap().size()).collect();
-    sizes.sort_unstable();
-    assert_eq!(sizes, [[30, 40], [32, 32], [40, 30]]);
+    let written = imaging::pictures_in(&folder).unwrap();
+    let name = |p: &std::path::PathBuf| p.file_name().unwrap().to_string_lossy().into_owned();
+    let made = ["a.v2-2", "a.v2-3", "a.v2", "b"].map(|stem| format!("{stem}-hokusai-great-wave.png"));
+    assert_eq!(written.iter().map(name).collect::<Vec<_>>(), made);
+    let sizes: Vec<_> = written.iter().map(|p| imaging::open(p).unwrap().size()).collect();
+    assert_eq!(sizes, [[30, 40], [36, 36], [40, 30], [32, 32]]);
+}
+
+#[test]
+fn exporting_all_says_what_the_format_loses_and_what_was_written() {
+    let home = Home::new();
+    let see_through = home.path("a.png");
+    image::RgbaImage::from_pixel(24, 24, image::Rgba([200, 80, 40, 90])).save(&see_through).unwrap();
+    let mut h = window([1280.0, 800.0], home.start(&[see_through, home.photo("b.png", 32, 32)]));
+    settled(&mut h);
+    h.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::A);
+    h.run_steps(3);
+    settled(&mut h);
+    h.state_mut().session.export.format = "jpg".into();
+    let folder = home.path("out");
+    // The last one cannot be written: its place is taken by a folder that came meanwhile.
+    std::fs::create_dir(&folder).unwrap();
+    lucida::app::panels::export::all(h.state_mut(), &folder);
+    std::fs::create_dir(folder.join("b-hokusai-great-wave.jpg")).unwrap();
+    settled(&mut h);
+    let said: Vec<String> = h.state().notices.texts().map(Into::into).collect();
+    for part in ["transparency or 16-bit depth is lost", "b-hokusai-great-wave.jpg", "a-hokusai-great-wave.jpg"] {
+        assert!(said.iter().any(|text| text.contains(part)), "{part}: {said:?}");
+    }
+}
+
+#[test]
+fn what_is_not_finished_is_not_copied_as_if_it_were() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 40)]));
+    settled(&mut h);
+    h.state_mut().session.look.longer_side = Some(16);
+    h.state_mut().ask(Command::CopyResult);
+    h.step();
+    assert!(h.state().notices.texts().any(|t| t.contains("nothing was copied")));
+    settled(&mut h);
+    h.state_mut().ask(Command::CopyResult);
+    until(&mut h, "the copy", |a| a.notices.texts().any(|t| t.contains("Copied to")));
 }
 
 #[test]
@@ -584,7 +628,7 @@ fn results_survive_a_lost_graphics_device() {
     settled(&mut h);
     let folder = home.path("rescued");
     assert_eq!(lucida::app::rescue::results(h.state(), &folder), 1);
-    let saved = imaging::open(&folder.join("a-hokusai-great-wave-1.png")).unwrap();
+    let saved = imaging::open(&folder.join("01-a-hokusai-great-wave-1.png")).unwrap();
     assert_eq!(saved.size(), [40, 30]);
     assert_ne!(saved, imaging::open(&home.path("a.png")).unwrap());
 }

@@ -10,6 +10,7 @@ use lucide_icons::Icon;
 use crate::app::App;
 use crate::app::compose::Composition;
 use crate::app::dialogs::Ask;
+use crate::app::notices::Kind;
 use crate::app::product::Product;
 use crate::app::segment_look::Shown;
 use crate::app::session::Task;
@@ -41,13 +42,17 @@ pub fn open(app: &mut App) {
         .or_else(|| directories::UserDirs::new().map(|d| d.home_dir().to_owned()))
         .unwrap_or_default();
     let first = What::first(app);
-    let path = free_name(&folder, &e.name, app, first);
+    let path = free_name(&folder, &stem(&e.name), app, first);
     app.export = Some(State { path: path.display().to_string(), what: first, replace: false, opened: false });
 }
 
-/// A file name for a picture's result that is not taken in `folder`.
-fn free_name(folder: &Path, picture: &str, app: &App, what: What) -> PathBuf {
-    let stem = Path::new(picture).file_stem().map_or("picture".into(), |s| s.to_string_lossy().into_owned());
+/// What results of a picture of this name are called after.
+fn stem(picture: &str) -> String {
+    Path::new(picture).file_stem().map_or("picture".into(), |s| s.to_string_lossy().into_owned())
+}
+
+/// A file name for the result of a picture of this stem that is not taken in `folder`.
+fn free_name(folder: &Path, stem: &str, app: &App, what: What) -> PathBuf {
     let made_by = match app.session.task {
         Task::Style => app.session.look.mix.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join("+"),
         Task::Segment => {
@@ -69,33 +74,35 @@ fn free_name(folder: &Path, picture: &str, app: &App, what: What) -> PathBuf {
     std::iter::once(first.clone()).chain(numbered).find(|p| !p.exists()).unwrap_or(first)
 }
 
-/// Saves, as it would be seen, every picture that has a result for the settings in force.
+/// Saves, as it would be seen, every picture that has a result for the settings in force, and says what the format loses.
 pub fn all(app: &mut App, folder: &Path) {
     let quality = app.session.export.quality;
     let mut taken = std::collections::HashSet::new();
     let mut jobs = Vec::new();
+    let mut lossy = 0;
     for e in &app.studio.entries {
         let seen = app.seen_of(e);
         if !seen.has_result() {
             continue;
         }
-        let mut path = free_name(folder, &e.name, app, What::Picture);
         // Two pictures of the same name from different folders must not end in one file.
-        let mut n = 2;
-        while !taken.insert(path.clone()) {
-            let name = format!("{}-{n}", Path::new(&e.name).with_extension("").display());
-            path = free_name(folder, &name, app, What::Picture);
-            n += 1;
-        }
+        let stem = stem(&e.name);
+        let stems = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
+        let mut paths = stems.map(|stem| free_name(folder, &stem, app, What::Picture));
+        let Some(mut path) = paths.find(|path| taken.insert(path.clone())) else { continue };
         if cut_out(app) && path.extension().is_some_and(|e| e == "jpg") {
             // It could not hold what is cut away.
             path.set_extension("png");
         }
         let Some(format) = format_of(&path.display().to_string(), quality) else { continue };
+        lossy += usize::from(seen.losses(format).iter().any(|l| matches!(l, Loss::Alpha | Loss::SixteenBit)));
         jobs.push(FileJob::Export { product: Product::Picture(seen, format), path, replace: false });
     }
     for job in jobs {
         app.studio.files.push(job);
+    }
+    if lossy > 0 {
+        app.notices.tell(Kind::Warning, app.words.with("export-all-losses", [("count", lossy)]), None);
     }
 }
 
@@ -164,7 +171,11 @@ pub fn show(app: &mut App, ui: &Ui) {
         } else if let Some(product @ (Product::CutOuts(..) | Product::Maps(..))) = &product {
             let names: Vec<_> = product.files(Path::new(state.path.trim())).iter().map(|f| file_name(f)).collect();
             possible = !names.is_empty();
-            ui.label(caption(app.words.with("export-files", [("files", names.join(", "))])));
+            if possible {
+                ui.label(caption(app.words.with("export-files", [("files", names.join(", "))])));
+            } else {
+                warn(ui, &app.words.get("export-no-class"));
+            }
         }
         let files = product.iter().flat_map(|p| p.files(Path::new(state.path.trim())));
         let exists = files.into_iter().any(|f| f.exists());
@@ -205,7 +216,7 @@ fn what(app: &App, ui: &mut Ui, state: &mut State, has_result: bool) {
                     let folder = Path::new(state.path.trim()).parent().map(Path::to_owned).unwrap_or_default();
                     let name = app.studio.current().map(|e| e.name.clone()).unwrap_or_default();
                     state.what = what;
-                    state.path = free_name(&folder, &name, app, what).display().to_string();
+                    state.path = free_name(&folder, &stem(&name), app, what).display().to_string();
                     state.replace = false;
                 }
             }
