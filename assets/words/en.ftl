@@ -565,6 +565,7 @@ strip-results =
     }
 made-in = made in { $seconds } s
 no-gpu = no graphics adapter
+gpu-memory = { $name }; { $megabytes } MB of its memory are in use.
 
 session-values = These settings could not be read and are back at their defaults: { $names }.
 session-aside = The settings file was damaged. It was kept as { $path }, and Lucida starts with defaults.

@@ -485,7 +485,7 @@ export-no-result = 결과가 아직 끝나지 않아 원본이 저장됩니다.
 export-no-class = 표시된 클래스가 없습니다. 먼저 범례에서 하나를 표시하세요.
 export-all-losses = 파일 { $count }개에서 투명도나 16비트가 사라집니다. 유지하려면 PNG나 TIFF로 내보내세요.
 copy-no-result = 결과가 아직 끝나지 않아 아무것도 복사하지 않았습니다.
-rescued = 지난번에 그래픽 장치가 끊겼습니다. 끝난 결과는 여기에 있습니다: { $folder }
+rescued = 지난번에 그래픽 장치가 중단되었습니다. 끝난 결과는 여기에 있습니다: { $folder }
 export-unknown-format = 이름이 .png, .jpg, .webp, .tiff 가운데 하나로 끝나야 합니다.
 loss-alpha = JPEG에는 투명도가 없어 흰 바탕에 놓입니다. PNG, WebP, TIFF는 유지합니다.
 loss-sixteen-bit = 이 형식은 색마다 8비트인데 사진은 16비트입니다. PNG와 TIFF는 유지합니다.
@@ -525,6 +525,7 @@ strip-pictures = 사진 { $count }장
 strip-results = 결과 { $count }개, 최근 순
 made-in = { $seconds }초 걸림
 no-gpu = 그래픽 장치 없음
+gpu-memory = { $name }, 사용 중인 메모리 { $megabytes } MB
 
 session-values = 읽을 수 없어 기본값으로 되돌린 설정: { $names }.
 session-aside = 설정 파일이 손상되었습니다. { $path }에 따로 두고 기본값으로 시작합니다.

@@ -105,6 +105,7 @@ pub struct App {
     /// The adapter, for the status bar.
     pub gpu_name: String,
     gpu_health: Option<crate::gpu::GpuHealth>,
+    gpu_memory: Option<crate::gpu::GpuMemory>,
     canvas: panels::sight::State,
     dialogs: Dialogs,
     palette: Option<panels::palette::State>,
@@ -155,6 +156,7 @@ impl App {
             };
             notices.tell(Kind::Warning, text, None);
         }
+        let saved = session.clone(); // what is told now is not told again
         if let Some(folder) = session.rescued.take() {
             notices.tell(Kind::Warning, words.with("rescued", [("folder", folder.display().to_string())]), None);
         }
@@ -168,6 +170,7 @@ impl App {
             mixing: session.look.mix.len() > 1,
             paintings: HashMap::new(),
             gpu_name: gpu.map_or_else(|| words.get("no-gpu"), crate::gpu::adapter_summary),
+            gpu_memory: gpu.map(|g| crate::gpu::GpuMemory::of(&g.device)),
             gpu_health: gpu.map(|g| {
                 let ctx = ctx.clone();
                 crate::gpu::GpuHealth::watch(&g.device, move || ctx.request_repaint())
@@ -191,7 +194,7 @@ impl App {
             asked_captions: Vec::new(),
             reading: Default::default(),
             added: None,
-            saved: session.clone(),
+            saved,
             save_at: None,
             restore: None,
             session,

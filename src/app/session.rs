@@ -121,6 +121,8 @@ pub struct Session {
     /// No animation.
     pub still: bool,
     pub inspector: bool,
+    /// Of the inspector, in points.
+    pub inspector_width: f32,
     pub strip: bool,
     /// Inner size of the window in points.
     pub window: [f32; 2],
@@ -153,6 +155,7 @@ impl Default for Session {
             scale: 1.0,
             still: false,
             inspector: true,
+            inspector_width: 320.0,
             strip: true,
             window: [1280.0, 800.0],
             compare: CompareMode::default(),
@@ -195,6 +198,7 @@ impl Session {
             scale: take(&mut table, "scale", d.scale, &mut bad),
             still: take(&mut table, "still", d.still, &mut bad),
             inspector: take(&mut table, "inspector", d.inspector, &mut bad),
+            inspector_width: take(&mut table, "inspector_width", d.inspector_width, &mut bad),
             strip: take(&mut table, "strip", d.strip, &mut bad),
             window: take(&mut table, "window", d.window, &mut bad),
             compare: take(&mut table, "compare", d.compare, &mut bad),
@@ -215,6 +219,7 @@ impl Session {
         // Hand-edited numbers may be anything.
         let sane = |v: f32, low: f32, high: f32, or: f32| if v.is_finite() { v.clamp(low, high) } else { or };
         s.scale = sane(s.scale, 0.75, 2.5, 1.0);
+        s.inspector_width = sane(s.inspector_width, 272.0, 440.0, 320.0);
         s.split = sane(s.split, 0.0, 1.0, 0.5);
         s.window = s.window.map(|v| sane(v, 480.0, 8192.0, 800.0));
         s.export.quality = s.export.quality.clamp(1, 100);

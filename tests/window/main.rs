@@ -622,6 +622,31 @@ fn what_is_not_finished_is_not_copied_as_if_it_were() {
 }
 
 #[test]
+fn a_width_that_was_dragged_is_kept() {
+    let home = Home::new();
+    let width = |h: &Harness<'_, App>| h.state().session.inspector_width;
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 30)]));
+    settled(&mut h);
+    assert_eq!(width(&h), 320.0);
+    let edge = egui::pos2(1280.0 - 318.0, 300.0);
+    h.hover_at(edge);
+    h.run_steps(2);
+    h.drag_at(edge);
+    h.run_steps(2);
+    h.hover_at(edge - egui::vec2(60.0, 0.0));
+    h.run_steps(2);
+    h.drop_at(edge - egui::vec2(60.0, 0.0));
+    h.run_steps(2);
+    let dragged = width(&h);
+    assert!((370.0..390.0).contains(&dragged), "{dragged}");
+    eframe::App::on_exit(h.state_mut());
+    drop(h);
+    let mut h = window([1280.0, 800.0], home.start(&[]));
+    settled(&mut h);
+    assert_eq!(width(&h), dragged);
+}
+
+#[test]
 fn results_survive_a_lost_graphics_device() {
     let home = Home::new();
     let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 30)]));

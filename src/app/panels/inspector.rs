@@ -12,7 +12,8 @@ use crate::app::{App, tasks};
 /// Draws the inspector.
 pub fn show(app: &mut App, ui: &mut Ui) {
     let mut open = app.session.inspector;
-    Panel::right("inspector").default_size(320.0).size_range(272.0..=440.0).show_collapsible(ui, &mut open, |ui| {
+    let panel = Panel::right("inspector").default_size(app.session.inspector_width).size_range(272.0..=440.0);
+    let shown = panel.show_collapsible(ui, &mut open, |ui| {
         Panel::bottom("export-bar").frame(egui::Frame::NONE).show(ui, |ui| {
             ui.add_space(8.0);
             let text = app.words.get("export-picture");
@@ -30,5 +31,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             Task::Caption => tasks::caption::show(app, ui),
         });
     });
+    if let Some(shown) = shown.filter(|_| open) {
+        app.session.inspector_width = shown.response.rect.width().round();
+    }
     app.session.inspector = open;
 }

@@ -25,7 +25,16 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             job(app, ui);
             if !narrow || app.studio.nets.is_idle() {
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    ui.label(caption(elide(&app.gpu_name, 48))).on_hover_text(&app.gpu_name);
+                    let name = elide(&app.gpu_name, 48);
+                    let megabytes = app.gpu_memory.as_mut().and_then(|memory| memory.bytes()).map(|b| b >> 20);
+                    let (text, tip) = match megabytes {
+                        Some(megabytes) => {
+                            let facts = [("name", app.gpu_name.clone()), ("megabytes", megabytes.to_string())];
+                            (format!("{name}   {megabytes} MB"), app.words.with("gpu-memory", facts))
+                        }
+                        None => (name, app.gpu_name.clone()),
+                    };
+                    ui.label(caption(text)).on_hover_text(tip);
                 });
             }
         });
