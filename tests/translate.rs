@@ -304,7 +304,11 @@ fn files_that_belong_together_are_joined() {
     let params = Params { direction: Direction::BToA, ..Params::default() };
     assert_ne!(run(&by_hand, &photo(40, 32), &params).translated, run(&from_b, &photo(40, 32), &params).translated);
     std::fs::write(&b, b"no checkpoint").unwrap();
-    assert_eq!(TranslationModel::from_file(&a).unwrap().directions(), [Direction::AToB]);
+    let left = TranslationModel::from_file(&a).unwrap();
+    assert_eq!(left.directions(), [Direction::AToB]);
+    let said = left.left_out().unwrap();
+    assert!(said.contains(b.to_str().unwrap()) && said.contains("is left out"), "{said}");
+    assert_eq!(by_hand.left_out(), None);
     assert!(TranslationModel::named(a.to_str().unwrap(), Some(&b)).is_err());
 
     // pix2pix's discriminator has no letter, and sees both pictures.

@@ -176,6 +176,9 @@ fn model(model: Option<&Path>, back: Option<&Path>) -> Result<TranslationModel, 
             load(&path).map_err(|e| asked::unusable(&path, e))?
         }
     };
+    if let Some(said) = model.left_out() {
+        console::say(said);
+    }
     let Some(back) = back else { return Ok(model) };
     if model.directions().len() > 1 {
         return Err(Failure::Arguments(format!("{} has its way back already; leave --back out", model.id())));

@@ -119,6 +119,7 @@ pub struct TranslationModel {
     /// From A, and from B.
     ways: [Option<Way>; 2],
     directions: Vec<Direction>,
+    left_out: Option<String>,
 }
 
 impl TranslationModel {
@@ -170,7 +171,7 @@ impl TranslationModel {
     /// own with both ways and the discriminators. A file called `..._net_G_A.pth` beside one called `..._net_G_B.pth` (as
     /// CycleGAN's code writes them) is joined with it, whichever of the two is named, and goes its own direction first; a
     /// discriminator's file beside a generator's (`..._net_D_A.pth`, or `..._net_D.pth` for `..._net_G.pth`) is joined too.
-    /// A file beside that cannot be used is left out, which the log tells.
+    /// A file beside that cannot be used is left out, which [`TranslationModel::left_out`] tells.
     ///
     /// # Errors
     /// [`TaskError::Zoo`] for a file that is no checkpoint or of another network, naming the first tensor that is missing;
@@ -181,7 +182,7 @@ impl TranslationModel {
             let missing = first.reversed();
             match files::way(&other, missing) {
                 Ok(back) => model.join(back, missing),
-                Err(error) => files::left_out(&other, &error),
+                Err(error) => model.left_out = Some(files::left_out(&other, &error)),
             }
         }
         Ok(model)
@@ -200,14 +201,16 @@ impl TranslationModel {
         let alone = !networks.named;
         let mut model = TranslationModel::new(id, networks)?;
         if alone {
-            model.ways.iter_mut().flatten().for_each(|way| files::join_judge_beside(way, path));
+            let ways = model.ways.iter_mut().flatten();
+            model.left_out = ways.filter_map(|way| files::join_judge_beside(way, path)).next();
         }
         Ok(model)
     }
 
     fn new(id: String, networks: TwoWay) -> Result<TranslationModel, TaskError> {
         let domains = ["A", "B"].map(str::to_owned);
-        let mut model = TranslationModel { id, domains, longer_side: None, ways: [None, None], directions: Vec::new() };
+        let (ways, directions) = ([None, None], Vec::new());
+        let mut model = TranslationModel { id, domains, longer_side: None, ways, directions, left_out: None };
         let directions = [Direction::AToB, Direction::BToA];
         for ((generator, judge), direction) in networks.generators.into_iter().zip(networks.judges).zip(directions) {
             let Some(generator) = generator else { continue };
@@ -234,6 +237,11 @@ impl TranslationModel {
         let missing = only.reversed();
         self.join(files::way(path, missing)?, missing);
         Ok(self)
+    }
+
+    /// A sentence about a file that lies beside the checkpoint and belongs to it by its name, but cannot be used.
+    pub fn left_out(&self) -> Option<&str> {
+        self.left_out.as_deref()
     }
 
     /// The model's id, or its file's name.

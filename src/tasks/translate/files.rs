@@ -35,25 +35,25 @@ pub(super) fn way(path: &Path, direction: Direction) -> Result<Way, TaskError> {
     let mut way = Way::new(generators[at].take().unwrap_or_default())?;
     match judges[at].take() {
         Some(judge) => way.join_judge(judge)?,
-        None if !named => join_judge_beside(&mut way, path),
+        None if !named => drop(join_judge_beside(&mut way, path)),
         None => {}
     }
     Ok(way)
 }
 
-/// Joins the discriminator whose file lies beside the generator's, if it can be used.
-pub(super) fn join_judge_beside(way: &mut Way, path: &Path) {
+/// Joins the discriminator whose file lies beside the generator's, if it can be used; if not, says why.
+pub(super) fn join_judge_beside(way: &mut Way, path: &Path) -> Option<String> {
     let beside = JUDGES.iter().find_map(|[generator, judge]| renamed(path, generator, judge));
-    let Some(beside) = beside.filter(|path| path.is_file() && !way.has_judge()) else { return };
+    let beside = beside.filter(|path| path.is_file() && !way.has_judge())?;
     let joined = zoo::read_tensors(&beside).map_err(TaskError::from).and_then(|tensors| way.join_judge(tensors));
-    if let Err(error) = joined {
-        left_out(&beside, &error);
-    }
+    joined.err().map(|error| left_out(&beside, &error))
 }
 
 /// Tells that a file was found beside another but not used.
-pub(super) fn left_out(path: &Path, error: &TaskError) {
-    log::warn!("{} lies beside the checkpoint but is left out: {error}", path.display());
+pub(super) fn left_out(path: &Path, error: &TaskError) -> String {
+    let said = format!("{} lies beside the checkpoint but is left out: {error}", path.display());
+    log::warn!("{said}");
+    said
 }
 
 #[cfg(test)]
