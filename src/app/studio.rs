@@ -113,6 +113,17 @@ impl Entry {
         }
     }
 
+    /// Memory that the picture and what was made of it take; maps and thumbnails, which are small beside them, left out.
+    fn bytes(&self) -> u64 {
+        let made: u64 = self.made.iter().map(|made| made.styled.bytes()).sum();
+        let segmented: usize = self.segmented.iter().map(|s| s.outcome.labels.len()).sum();
+        let translated = self.translated.iter().map(|t| &t.outcome);
+        let translated: u64 = translated
+            .map(|t| t.translated.bytes() + t.cycle.iter().map(|c| c.back.bytes() + c.same.bytes()).sum::<u64>())
+            .sum();
+        self.picture.bytes() + made + segmented as u64 + translated
+    }
+
     /// What a session remembers it by: its file, or which sample it is.
     pub fn kept(&self) -> Option<PathBuf> {
         let sample = || sample(&self.name).map(|_| format!("{}{}", SAMPLE, self.name).into());
@@ -120,9 +131,18 @@ impl Entry {
     }
 }
 
-/// What the pictures of a strip may take of memory, in bytes. With more the system might end the program, and with it every
-/// result.
-const ROOM: u64 = 3 << 30;
+/// What a strip's pictures and their results may take of memory, in bytes, where the machine has less: with more the system
+/// might end the program, and with it every result.
+const LEAST_ROOM: u64 = 2 << 30;
+
+/// Half of the machine's memory; the networks need some, too.
+fn room() -> u64 {
+    let Ok(mut machine) = sysinfo::System::new() else { return LEAST_ROOM };
+    machine.refresh_memory();
+    let all = machine.total_memory();
+    let ours = machine.cgroup_limits().map_or(all, |limits| limits.total_memory.min(all));
+    (ours / 2).max(LEAST_ROOM)
+}
 
 /// The strip and the workers.
 pub struct Studio {
@@ -140,7 +160,7 @@ pub struct Studio {
     pub(super) met: HashMap<Model, Option<Facts>>,
     /// The job that ran when its model's file was opened again: what still comes of it is of other weights.
     pub(super) outdated: Option<JobId>,
-    /// How many bytes of pixels there is room for.
+    /// How many bytes of pictures and results there is room for.
     pub room: u64,
     /// The picture that was taken out last, and from where.
     pub(super) removed: Option<(usize, Entry)>,
@@ -190,7 +210,7 @@ impl Studio {
             stylizer: None,
             met: HashMap::new(),
             outdated: None,
-            room: ROOM,
+            room: room(),
             removed: None,
             next: 0,
         })
@@ -337,7 +357,7 @@ impl Studio {
     fn take_file(&mut self, ctx: &egui::Context, outcome: FileOutcome) -> Option<News> {
         match outcome {
             FileOutcome::Opened { name, path, picture, thumb } => {
-                let held: u64 = self.entries.iter().map(|e| e.picture.bytes()).sum();
+                let held: u64 = self.entries.iter().map(Entry::bytes).sum();
                 if held + picture.bytes() > self.room && !self.entries.is_empty() {
                     let left = self.files.waiting().filter(|j| matches!(j, FileJob::Open(_))).count();
                     self.files.drop_waiting(|j| matches!(j, FileJob::Open(_)));

@@ -348,7 +348,8 @@ fn a_strip_without_room_says_so_and_keeps_what_it_has() {
     let home = Home::new();
     let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 40)]));
     settled(&mut h);
-    h.state_mut().studio.room = 2 * 40 * 40 * 4;
+    // For the picture that is there, its result, and one more.
+    h.state_mut().studio.room = 3 * 40 * 40 * 4;
     drop_on(&mut h, &["b.png", "c.png", "d.png"].map(|name| home.photo(name, 40, 40)));
     until(&mut h, "the refusal", |a| a.notices.texts().any(|t| t.contains("no room for 2 more pictures")));
     settled(&mut h);
