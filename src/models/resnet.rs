@@ -72,16 +72,16 @@ impl Config {
         let Some(&[stem, _, _, _]) = dims("conv1.weight") else {
             return Err(Error::Shape(format!("this is no ResNet checkpoint, it has no {prefix}conv1.weight")));
         };
-        let bottlenecks = [1, 2, 3, 4].map(|stage| dims(&format!("layer{stage}.0.conv3.weight")).is_some());
-        if bottlenecks == [false; 4] {
-            return Err(Error::Shape("this is no ResNet of four stages of bottleneck blocks (50, 101, 152)".into()));
-        }
         // As many as anything is there of, so that what is missing of one is missed later.
         let blocks = [1, 2, 3, 4].map(|stage| {
             let stage = format!("{prefix}layer{stage}.");
-            let number = |name: &String| name.strip_prefix(&stage)?.split_once('.')?.0.parse().ok();
-            tensors.keys().filter_map(number).filter(|i| *i < MOST_BLOCKS).max().unwrap_or(0) + 1
+            let number = |name: &String| name.strip_prefix(&stage)?.split_once('.')?.0.parse::<usize>().ok();
+            tensors.keys().filter_map(number).filter(|i| *i < MOST_BLOCKS).max().map_or(0, |last| last + 1)
         });
+        let bottlenecks = (1..5).any(|stage| dims(&format!("layer{stage}.0.conv3.weight")).is_some());
+        if blocks.contains(&0) || !bottlenecks {
+            return Err(Error::Shape("this is no ResNet of four stages of bottleneck blocks (50, 101, 152)".into()));
+        }
         let first = |stage: usize| dims(&format!("layer{stage}.0.conv1.weight")).and_then(|d| d.first().copied());
         // A stage whose first tensor is missing is as wide as its like, so that it is this tensor that is missed later.
         let planes = [1, 2, 3, 4].map(|i| first(i).unwrap_or(stem.saturating_mul(1 << (i - 1))));
