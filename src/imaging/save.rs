@@ -35,8 +35,7 @@ pub fn save_bytes(path: &Path, bytes: &[u8], replace: bool) -> Result<(), Imagin
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // The error would name the temporary file, which says nothing to anyone.
-    let mut beside = temporary(folder).map_err(|e| failed(plain(e)))?;
+    let mut beside = temporary(folder).map_err(|e| failed(reason(&e)))?;
     beside.write_all(bytes).map_err(failed)?;
     if let Some(existing) = existing {
         let kept = existing.permissions();
@@ -70,12 +69,10 @@ pub fn link_target(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-/// The system's reason alone, where it is one of the usual ones.
-fn plain(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::Other => error,
-        kind => io::Error::new(kind, kind.to_string()),
-    }
+/// The system's reason alone: tempfile adds the temporary file's path, which says nothing to anyone.
+fn reason(error: &io::Error) -> io::Error {
+    let text = error.to_string();
+    io::Error::new(error.kind(), text.split(" at path ").next().unwrap_or_default())
 }
 
 fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {

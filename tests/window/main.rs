@@ -590,20 +590,20 @@ fn exporting_all_says_what_the_format_loses_and_what_was_written() {
     let home = Home::new();
     let see_through = home.path("a.png");
     image::RgbaImage::from_pixel(24, 24, image::Rgba([200, 80, 40, 90])).save(&see_through).unwrap();
-    let mut h = window([1280.0, 800.0], home.start(&[see_through, home.photo("b.png", 32, 32)]));
+    // The name of this one's result is longer than a file's may be.
+    let long = "b".repeat(240);
+    let mut h = window([1280.0, 800.0], home.start(&[see_through, home.photo(&format!("{long}.png"), 32, 32)]));
     settled(&mut h);
     h.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::A);
     h.run_steps(3);
     settled(&mut h);
     h.state_mut().session.export.format = "jpg".into();
     let folder = home.path("out");
-    // The last one cannot be written: its place is taken by a folder that came meanwhile.
     std::fs::create_dir(&folder).unwrap();
     lucida::app::panels::export::all(h.state_mut(), &folder);
-    std::fs::create_dir(folder.join("b-hokusai-great-wave.jpg")).unwrap();
     settled(&mut h);
     let said: Vec<String> = h.state().notices.texts().map(Into::into).collect();
-    for part in ["transparency or 16-bit depth is lost", "b-hokusai-great-wave.jpg", "a-hokusai-great-wave.jpg"] {
+    for part in ["transparency or 16-bit depth is lost", &long, "a-hokusai-great-wave.jpg"] {
         assert!(said.iter().any(|text| text.contains(part)), "{part}: {said:?}");
     }
 }
@@ -620,6 +620,18 @@ fn what_is_not_finished_is_not_copied_as_if_it_were() {
     settled(&mut h);
     h.state_mut().ask(Command::CopyResult);
     until(&mut h, "the copy", |a| a.notices.texts().any(|t| t.contains("Copied to")));
+}
+
+#[test]
+fn where_rescued_results_lie_is_told_once() {
+    let home = Home::new();
+    std::fs::write(home.path("session.toml"), "rescued = '/somewhere/rescued-1'").unwrap();
+    for told in [true, false] {
+        let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 30)]));
+        assert_eq!(h.state().notices.texts().any(|t| t.contains("/somewhere/rescued-1")), told);
+        settled(&mut h);
+        eframe::App::on_exit(h.state_mut());
+    }
 }
 
 #[test]

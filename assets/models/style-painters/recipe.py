@@ -46,7 +46,7 @@ STYLE_LAYERS = (1, 3, 6, 9)  # relu1_2, relu2_2, relu3_3, relu4_3, counted in co
 FRAMES = (4, 2, 1, 1)  # of each of them, left out of the Gram matrices
 CONTENT_LAYER = 6  # relu3_3
 STYLE_WEIGHT, CONTENT_WEIGHT, TV_WEIGHT, TONE_WEIGHT = 16.0, 0.012, 0.1, 0.4
-STRAY = 16.0  # of 255
+STRAY, STRAY_WEIGHT = 16.0, 6.0  # of 255, and beside the tones
 PLAIN, GROWN = 400, 1600  # steps without the style's loss, and until it has its full weight
 
 
@@ -254,7 +254,7 @@ class PerceptualLoss:
         tone = (F.avg_pool2d(result, 8) - F.avg_pool2d(wanted, 8)).abs().mean((1, 2, 3))
         # A few spots of a wrong colour would be cheap that way, so what strays far counts by its square.
         far = (F.avg_pool2d(result, 16) - F.avg_pool2d(wanted, 16)).abs() - STRAY
-        tone = tone + 6 * far.clamp(min=0).square().mean((1, 2, 3)) / STRAY
+        tone = tone + STRAY_WEIGHT * far.clamp(min=0).square().mean((1, 2, 3)) / STRAY
         f = self.vgg(result, STYLE_LAYERS)
         target = self.content(wanted) if target is None else target
         content = (f[CONTENT_LAYER].float() - target).square().mean((1, 2, 3))
