@@ -1,7 +1,8 @@
 //! One picture after the other: what fails is told, the rest goes on, and a report ends it.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::fs;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -56,7 +57,16 @@ impl<'a> Batch<'a> {
         plan: Plan,
         one: impl Fn(&Job) -> Result<D, Failure>,
     ) -> Result<(), Failure> {
-        plan.make_folders()?;
+        let made = plan.make_folders()?;
+        let done = self.each(plan, one);
+        // Where everything failed they are as empty as they were.
+        for folder in made {
+            let _ = fs::remove_dir(folder);
+        }
+        done
+    }
+
+    fn each<D: Serialize>(&self, plan: Plan, one: impl Fn(&Job) -> Result<D, Failure>) -> Result<(), Failure> {
         let one = |index: usize, job: &Job| {
             self.session.check()?;
             self.progress.begin(index, &job.source.name());
@@ -164,30 +174,62 @@ impl<'a> Batch<'a> {
         self.progress.say(format_args!("{}: {what}", job.source.path()));
     }
 
-    /// Writes a picture beside the results, as PNG.
-    pub(super) fn save_png(&self, path: &Path, picture: &Picture) -> Result<(), Failure> {
-        let bytes = imaging::encode(picture, Format::Png).map_err(|e| Failure::with(path.display(), e))?;
-        self.save(path, &bytes)
+    /// Writes the files of one picture, all or, of those that are new, none: a command that failed can be given again.
+    pub(super) fn save(&self, files: Vec<Written>) -> Result<(), Failure> {
+        self.save_then(files, || Ok(()))
     }
 
-    /// Writes a file beside the results.
-    pub(super) fn save(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-        self.session.save(path, bytes, self.force)
-    }
-
-    /// Writes a job's result; `seconds` were spent in the network.
-    pub(super) fn write(&self, job: &Job, picture: &Picture, seconds: f64) -> Result<(), Failure> {
+    /// Writes a job's result and what belongs beside it; `seconds` were spent in the network.
+    pub(super) fn write(
+        &self,
+        job: &Job,
+        picture: &Picture,
+        mut beside: Vec<Written>,
+        seconds: f64,
+    ) -> Result<(), Failure> {
         let bytes = imaging::encode(picture, job.format).map_err(|e| Failure::with(job.source.path(), e))?;
         self.session.check()?;
         match &job.target {
-            Target::Stdout => console::print_bytes(&bytes),
+            Target::Stdout => self.save_then(beside, || console::print_bytes(&bytes)),
             Target::File(path) => {
-                self.session.save(path, &bytes, self.force)?;
+                beside.push(Written { path: path.clone(), bytes });
+                self.save(beside)?;
                 let [width, height] = picture.size();
                 self.progress.whisper(format_args!("{} ({width} x {height}, {seconds:.1} s)", path.display()));
                 Ok(())
             }
-            Target::Unwritten(_) => Ok(()),
+            Target::Unwritten(_) => self.save(beside),
         }
+    }
+
+    fn save_then(&self, files: Vec<Written>, last: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+        let mut new = Vec::new();
+        let all = files.iter().try_for_each(|Written { path, bytes }| {
+            let is_new = !path.exists();
+            self.session.save(path, bytes, self.force)?;
+            if is_new {
+                new.push(path);
+            }
+            Ok(())
+        });
+        all.and_then(|()| last()).inspect_err(|_| {
+            for path in new {
+                let _ = fs::remove_file(path);
+            }
+        })
+    }
+}
+
+/// A file that is to be written whole.
+pub(super) struct Written {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Written {
+    /// A picture as PNG.
+    pub(super) fn png(path: PathBuf, picture: &Picture) -> Result<Written, Failure> {
+        let bytes = imaging::encode(picture, Format::Png).map_err(|e| Failure::with(path.display(), e))?;
+        Ok(Written { path, bytes })
     }
 }

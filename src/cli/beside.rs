@@ -76,12 +76,13 @@ impl<const N: usize> Beside<N> {
             Place::File(path) => Some(path.clone()),
             Place::Folder { folder, name, ending } => {
                 // After the result's whole name, which no other picture of this run has.
-                let result = match target {
-                    Target::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
-                    Target::Unwritten(name) => name.to_string_lossy(),
+                let mut file = match target {
+                    Target::File(path) => path.file_name().unwrap_or_default().to_owned(),
+                    Target::Unwritten(name) => name.clone(),
                     Target::Stdout => "picture".into(),
                 };
-                Some(folder.join(format!("{result}.{name}.{ending}")))
+                file.push(format!(".{name}.{ending}"));
+                Some(folder.join(file))
             }
         })
     }

@@ -2,13 +2,13 @@
 
 use std::fmt::Display;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 
 use super::asked::{self, Asked};
-use super::batch::Batch;
+use super::batch::{Batch, Written};
 use super::beside::{Beside, PNG, Wanted};
 use super::console::{self, Session, plain};
 use super::files::{self, Job};
@@ -35,7 +35,7 @@ use crate::zoo::Task;
     lucida caption photo.jpg --model BEST_checkpoint.pth.tar --words WORDMAP.json"
 )]
 pub struct Arguments {
-    /// Pictures or folders of pictures; - is standard input
+    /// Pictures or folders of pictures, but not the folders in those; - is standard input
     #[arg(value_name = "IN", required_unless_present = "list")]
     inputs: Vec<PathBuf>,
 
@@ -353,8 +353,25 @@ impl Work<'_> {
         if best.end.is_none() {
             batch.tell(job, "the sentence did not come to an end");
         }
-        self.write_beside(&original, &outcome, best, batch, job)?;
-        self.write_maps(&original, &outcome, best, batch, job)?;
+        let mut files = self.files_beside(&original, &outcome, best, job)?;
+        let mut older = Vec::new();
+        if let Some(heatmaps) = &self.heatmaps {
+            let folder = heatmaps.of(job);
+            let maps = self.maps(&folder, &original, &outcome, best)?;
+            older = heatmaps::maps_in(&folder);
+            older.retain(|older| maps.iter().all(|map| map.path != *older));
+            files.extend(maps);
+            fs::create_dir_all(&folder)
+                .map_err(|e| Failure::with(format_args!("cannot create the folder {}", folder.display()), e))?;
+            // Only an empty folder can be removed so.
+            batch.save(files).inspect_err(|_| drop(fs::remove_dir(folder)))?;
+        } else {
+            batch.save(files)?;
+        }
+        if let [map, ..] = &older[..] {
+            let (count, map) = (older.len(), map.display());
+            batch.tell(job, &format!("{count} maps of an earlier sentence are still there, such as {map}"));
+        }
         let said = Said::new(&outcome, best, &self.params, !self.arguments.no_attention);
         let (file, caption) = (job.source.path(), best.text());
         match &self.sentences {
@@ -374,19 +391,19 @@ impl Work<'_> {
         Ok(said)
     }
 
-    /// Writes what goes into files of its own.
-    fn write_beside(
+    /// What goes into files of its own.
+    fn files_beside(
         &self,
         original: &Picture,
         outcome: &Outcome,
         best: &Sentence,
-        batch: &Batch<'_>,
         job: &Job,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Written>, Failure> {
         let [sheet, animation, numbers] = self.beside.of(&job.target);
+        let mut files = Vec::new();
         if let Some(path) = sheet {
             let sheet = attention::contact_sheet(original, best, outcome.grid, &self.look).map_err(unmade)?;
-            batch.save_png(&path, &sheet)?;
+            files.push(Written::png(path, &sheet)?);
         }
         if let Some(path) = animation {
             let made = attention::animation(original, best, outcome.grid, &self.look, self.arguments.speed);
@@ -394,49 +411,36 @@ impl Work<'_> {
             let is_gif = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gif"));
             let encode = if is_gif { imaging::encode_gif } else { imaging::encode_apng };
             let bytes = encode(&made.frames, &made.delays).map_err(|e| Failure::with(path.display(), e))?;
-            batch.save(&path, &bytes)?;
+            files.push(Written { path, bytes });
         }
         if let (Some(path), Some((shape, values))) = (numbers, best.attention_maps(outcome.grid)) {
-            batch.save(&path, &imaging::encode_npy(&shape, &values).map_err(unmade)?)?;
+            files.push(Written { path, bytes: imaging::encode_npy(&shape, &values).map_err(unmade)? });
         }
-        Ok(())
+        Ok(files)
     }
 
-    /// Writes a picture for each word, and that of all together.
-    fn write_maps(
+    /// A picture for each word, and that of all together, for a folder.
+    fn maps(
         &self,
+        folder: &Path,
         original: &Picture,
         outcome: &Outcome,
         best: &Sentence,
-        batch: &Batch<'_>,
-        job: &Job,
-    ) -> Result<(), Failure> {
-        let Some(heatmaps) = &self.heatmaps else { return Ok(()) };
-        let folder = heatmaps.of(job);
-        fs::create_dir_all(&folder)
-            .map_err(|e| Failure::with(format_args!("cannot create the folder {}", folder.display()), e))?;
-        let mut written = Vec::new();
-        let mut write = |name: String, values: &[f32], range: (f32, f32)| {
+    ) -> Result<Vec<Written>, Failure> {
+        let map = |name: String, values: &[f32], range: (f32, f32)| {
             let map = attention::map(original, outcome.grid, values, &self.look, range).map_err(unmade)?;
-            let path = folder.join(name);
-            batch.save_png(&path, &map)?;
-            written.push(path);
-            Ok::<_, Failure>(())
+            Written::png(folder.join(name), &map)
         };
+        let mut files = Vec::new();
         for (number, word) in (1..).zip(&best.words) {
             let Some(values) = word.attention.as_deref() else { continue };
             let range = attention::range(values, best, outcome.grid, self.look.scale);
-            write(format!("{}.png", attention::map_name(number, &word.text)), values, range)?;
+            files.push(map(format!("{}.png", attention::map_name(number, &word.text)), values, range)?);
         }
         if let Some(sum) = best.attention_sum() {
-            write(heatmaps::SUM.to_owned(), &sum, attention::sum_range(best, outcome.grid))?;
+            files.push(map(heatmaps::SUM.to_owned(), &sum, attention::sum_range(best, outcome.grid))?);
         }
-        let before: Vec<_> = heatmaps::maps_in(&folder).into_iter().filter(|map| !written.contains(map)).collect();
-        if let [map, ..] = &before[..] {
-            let count = before.len();
-            batch.tell(job, &format!("{count} maps of an earlier sentence are still there, such as {}", map.display()));
-        }
-        Ok(())
+        Ok(files)
     }
 }
 
@@ -475,7 +479,7 @@ fn length_norm(text: &str) -> Result<f32, String> {
 }
 
 fn speed(text: &str) -> Result<f32, String> {
-    let speed = text.parse().ok().filter(|speed| (0.1..=25.0).contains(speed));
+    let speed = text.parse().ok().filter(|speed| attention::PACES.contains(speed));
     speed.ok_or_else(|| "words per second from 0.1 to 25 are needed, such as 2".into())
 }
 

@@ -91,7 +91,7 @@ pub(super) fn read_stdin(most: u64, what: &str) -> Result<Vec<u8>, Failure> {
 
 /// Says one line on standard error. Nobody may be listening there; that is no reason to fail.
 pub(super) fn say(line: impl Display) {
-    let _ = writeln!(io::stderr(), "lucida: {line}");
+    let _ = writeln!(io::stderr(), "lucida: {}", plain(&line.to_string()));
 }
 
 /// Prints text and a line end on standard output.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{Failure, beside, console};
-use crate::imaging::{self, Format, Loss, Picture};
+use crate::imaging::{self, Format, Listing, Loss, Picture};
 
 /// A file format by name, where no file name says it.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -127,11 +127,11 @@ pub(super) struct Plan {
 /// How to write.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Writing {
-    /// JPEG quality
+    /// JPEG quality [default: 92]
     #[arg(long, value_name = "1..100", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(super) quality: Option<u8>,
 
-    /// Format for standard output and folders
+    /// Format for standard output and folders [default: PNG; in a folder the photo's own, where that can be written]
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(super) format: Option<FormatName>,
 
@@ -202,16 +202,23 @@ pub(super) fn plan(inputs: &[PathBuf], output: &Path, writing: Writing) -> Resul
     plan.folders.push(output.to_owned());
     let sources = listed(inputs, &mut plan.refused);
     let readers = readers(&sources);
-    let mut taken = HashSet::new();
-    for (index, source) in sources.into_iter().enumerate() {
+    let (mut taken, mut names) = (HashSet::new(), HashMap::new());
+    // Who can keep a name has it before another that would only come to it by a change of ending.
+    let (keeping, changing): (Vec<_>, Vec<_>) =
+        sources.iter().enumerate().partition(|(_, source)| keeps_name(source, writing));
+    for (index, source) in keeping.into_iter().chain(changing) {
         let is_free = |name: &OsStr| {
             let reader = readers.get(&beside::written(&output.join(name)));
             reader.is_none_or(|reader| *reader == index) && taken.insert(name.to_owned())
         };
-        let (name, format) = name_in_folder(&source, writing, is_free);
+        names.insert(index, name_in_folder(source, writing, is_free));
+    }
+    for (index, source) in sources.into_iter().enumerate() {
+        let Some((name, format)) = names.remove(&index) else { continue };
         let target = output.join(name);
         match check_free(&target, writing.force) {
             Ok(()) => plan.jobs.push(Job { source, target: Target::File(target), format }),
+            Err(failure) if !plan.many => return Err(failure),
             Err(failure) => plan.refused.push((source.path(), failure)),
         }
     }
@@ -244,15 +251,18 @@ impl Plan {
         Ok(Plan { jobs: Vec::new(), many, folders: Vec::new(), refused: Vec::new() })
     }
 
-    /// Makes the folders, if anything will go into them.
-    pub(super) fn make_folders(&self) -> Result<(), Failure> {
+    /// Makes the folders, if anything will go into them; returns those that were not there, the inner ones first.
+    pub(super) fn make_folders(&self) -> Result<Vec<PathBuf>, Failure> {
+        let mut made = Vec::new();
         if self.jobs.is_empty() {
-            return Ok(());
+            return Ok(made);
         }
-        self.folders.iter().try_for_each(|folder| {
+        for folder in &self.folders {
+            made.extend(folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned));
             fs::create_dir_all(folder)
-                .map_err(|e| Failure::with(format_args!("cannot create the folder {}", folder.display()), e))
-        })
+                .map_err(|e| Failure::with(format_args!("cannot create the folder {}", folder.display()), e))?;
+        }
+        Ok(made)
     }
 }
 
@@ -265,21 +275,52 @@ pub(super) fn readers<'a>(sources: impl IntoIterator<Item = &'a Source>) -> Hash
     sources.into_iter().enumerate().filter_map(file).collect()
 }
 
-/// The pictures, those of folders by name; what cannot be listed is `refused`.
+/// The pictures, those of folders by name; what cannot be listed is `refused`, and what else lies in a folder is told.
 fn listed(inputs: &[PathBuf], refused: &mut Vec<(String, Failure)>) -> Vec<Source> {
     let mut sources = Vec::new();
     for input in inputs {
-        let found = if input.is_dir() { imaging::pictures_in(input) } else { Ok(vec![input.clone()]) };
-        match found {
+        if !input.is_dir() {
+            sources.push(Source::new(input));
+            continue;
+        }
+        match Listing::of(input) {
             Err(error) => refused.push((input.display().to_string(), Failure::Work(error.to_string()))),
-            Ok(found) if found.is_empty() => refused.push((
-                input.display().to_string(),
-                Failure::Work(format!("there is no picture in the folder {}", input.display())),
-            )),
-            Ok(found) => sources.extend(found.iter().map(|path| Source::new(path))),
+            Ok(listing) => {
+                if let Some(line) = left_out(input, &listing) {
+                    console::say(line);
+                }
+                if listing.pictures.is_empty() {
+                    let why = format!("there is no picture in the folder {}", input.display());
+                    refused.push((input.display().to_string(), Failure::Work(why)));
+                }
+                sources.extend(listing.pictures.into_iter().map(Source::File));
+            }
         }
     }
     sources
+}
+
+/// What of a folder is not worked on: other files by their endings, and the folders in it.
+fn left_out(folder: &Path, listing: &Listing) -> Option<String> {
+    let count = |number: usize, one: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        many => Some(format!("{many} {one}s")),
+    };
+    let mut endings: Vec<_> =
+        listing.others.iter().filter_map(|path| Some(path.extension()?.to_string_lossy())).collect();
+    endings.sort();
+    endings.dedup();
+    let endings: Vec<String> = endings.iter().take(4).map(|ending| format!(".{ending}")).collect();
+    let files = count(listing.others.len(), "other file").map(|files| match &*endings {
+        [] => files,
+        endings => format!("{files} ({})", endings.join(", ")),
+    });
+    let parts: Vec<String> = files.into_iter().chain(count(listing.folders, "folder")).collect();
+    if parts.is_empty() {
+        return None;
+    }
+    Some(format!("left out of {}: {}", folder.display(), parts.join(" and ")))
 }
 
 fn single(source: Source, output: &Path, writing: Writing) -> Result<Job, Failure> {
@@ -335,13 +376,18 @@ pub(super) fn check_folder(output: &Path) -> Result<(), Failure> {
 /// with a number where two inputs share a name.
 fn name_in_folder(source: &Source, writing: Writing, is_free: impl FnMut(&OsStr) -> bool) -> (OsString, Format) {
     let path = source.file_name();
-    let own = Format::from_path(path);
-    let format = writing.format.map(FormatName::format).or(own).unwrap_or(Format::Png);
+    let format = writing.format.map(FormatName::format).or(Format::from_path(path)).unwrap_or(Format::Png);
     let extension = match path.extension().and_then(|extension| extension.to_str()) {
-        Some(extension) if own.is_some_and(|own| own.name() == format.name()) => extension,
+        Some(extension) if keeps_name(source, writing) => extension,
         _ => format.extension(),
     };
     (untaken(source, &format!(".{extension}"), is_free), with_quality(format, writing.quality))
+}
+
+/// Whether its result can have the name of `source`.
+fn keeps_name(source: &Source, writing: Writing) -> bool {
+    let asked = writing.format.map(FormatName::format);
+    Format::from_path(source.file_name()).is_some_and(|own| asked.is_none_or(|asked| asked.name() == own.name()))
 }
 
 /// The stem of `source` with `ending`, with a number where that is not free.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::console::{self, Session};
-use super::{Arithmetic, Failure, files};
-use crate::tasks;
+use super::{Arithmetic, Failure, asked, files};
+use crate::tasks::{self, TaskError};
 
 /// Architectures that later versions run: known by name, but not here yet.
 const LATER: [&str; 1] = ["srgan"];
@@ -62,10 +62,14 @@ pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failur
     let outputs = if arguments.input.as_os_str() == "-" {
         let piped = console::read_stdin(u64::MAX, "a safetensors file");
         session.check()?;
-        tasks::forward(arch, weights, piped?.as_slice(), precision)?
+        tasks::forward(arch, weights, piped?.as_slice(), precision)
     } else {
-        tasks::forward(arch, weights, &arguments.input, precision)?
+        tasks::forward(arch, weights, &arguments.input, precision)
     };
+    let outputs = outputs.map_err(|error| match error {
+        TaskError::Tensors { .. } | TaskError::UnknownNet { .. } => error.into(),
+        error => asked::unusable(weights, error),
+    })?;
     let bytes = safetensors::serialize(&outputs, None)
         .map_err(|e| Failure::with("cannot write the result as safetensors", e))?;
     if to_stdout {

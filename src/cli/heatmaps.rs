@@ -27,13 +27,19 @@ impl Heatmaps {
         let heatmaps = Heatmaps { folder: folder.to_owned(), many: plan.many };
         let mut jobs = Vec::new();
         for job in plan.jobs.drain(..) {
-            let there = maps_in(&heatmaps.of(&job));
-            match there.first() {
-                Some(map) if !force => match plan.many {
-                    true => plan.refused.push((job.source.path(), console::exists(map))),
-                    false => return Err(console::exists(map)),
-                },
-                _ => jobs.push(job),
+            let of = heatmaps.of(&job);
+            let refused = match maps_in(&of).first() {
+                _ if of.exists() && !of.is_dir() => Some(Failure::Work(format!(
+                    "--heatmaps needs a folder, which {} is not; name another",
+                    of.display()
+                ))),
+                Some(map) if !force => Some(console::exists(map)),
+                _ => None,
+            };
+            match refused {
+                None => jobs.push(job),
+                Some(failure) if plan.many => plan.refused.push((job.source.path(), failure)),
+                Some(failure) => return Err(failure),
             }
         }
         plan.jobs = jobs;

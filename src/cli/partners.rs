@@ -1,9 +1,11 @@
 //! For each picture another one that belongs to it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use super::files::{Plan, Source};
+use super::beside::written;
+use super::files::{Job, Plan, Source, Target};
 use crate::imaging;
 
 /// Where the partners are.
@@ -22,11 +24,17 @@ pub(super) enum Partners {
 }
 
 impl Partners {
-    /// Finds everybody's partner. Who of several has none is refused, in `plan`.
+    /// Finds everybody's partner. Who of several has none is refused, in `plan`, and so is one whose result, or a file
+    /// that `beside` names, would replace any partner.
     ///
     /// # Errors
-    /// One file for several pictures; a folder that cannot be listed; the only picture's partner missing.
-    pub(super) fn new(option: &'static str, path: Option<&Path>, plan: &mut Plan) -> Result<Partners, Failure> {
+    /// One file for several pictures; a folder that cannot be listed; the only picture's partner missing or replaced.
+    pub(super) fn new(
+        option: &'static str,
+        path: Option<&Path>,
+        plan: &mut Plan,
+        beside: impl Fn(&Job) -> Vec<PathBuf>,
+    ) -> Result<Partners, Failure> {
         let Some(path) = path else { return Ok(Partners::Nobody) };
         if !path.is_dir() {
             if plan.many {
@@ -36,20 +44,50 @@ impl Partners {
             if !path.exists() {
                 return Err(Failure::Work(format!("{option} {}: there is no such file or folder", path.display())));
             }
-            return Ok(Partners::One(path.to_owned()));
         }
-        let pictures = imaging::pictures_in(path).map_err(|e| Failure::Work(e.to_string()))?;
-        let partners = Partners::Among { option, folder: path.to_owned(), pictures };
+        let partners = match path.is_dir() {
+            true => {
+                let pictures = imaging::pictures_in(path).map_err(|e| Failure::Work(e.to_string()))?;
+                Partners::Among { option, folder: path.to_owned(), pictures }
+            }
+            false => Partners::One(path.to_owned()),
+        };
+        let read: HashSet<PathBuf> = partners.pictures().iter().map(|path| written(path)).collect();
         let mut jobs = Vec::new();
         for job in plan.jobs.drain(..) {
-            match partners.of(&job.source) {
-                Ok(_) => jobs.push(job),
-                Err(failure) if plan.many => plan.refused.push((job.source.path(), failure)),
-                Err(failure) => return Err(failure),
+            let result = match &job.target {
+                Target::File(path) => Some(path.clone()),
+                Target::Stdout | Target::Unwritten(_) => None,
+            };
+            let replaced = result.into_iter().chain(beside(&job)).find(|path| read.contains(&written(path)));
+            let refused = match (partners.of(&job.source), replaced) {
+                (Err(failure), _) => failure,
+                (Ok(_), Some(path)) => {
+                    let why =
+                        format!("{} is a true partner ({option}); choose another place for results", path.display());
+                    Failure::Work(why)
+                }
+                (Ok(_), None) => {
+                    jobs.push(job);
+                    continue;
+                }
+            };
+            match plan.many {
+                true => plan.refused.push((job.source.path(), refused)),
+                false => return Err(refused),
             }
         }
         plan.jobs = jobs;
         Ok(partners)
+    }
+
+    /// All that may be read.
+    fn pictures(&self) -> &[PathBuf] {
+        match self {
+            Partners::Nobody => &[],
+            Partners::One(path) => std::slice::from_ref(path),
+            Partners::Among { pictures, .. } => pictures,
+        }
     }
 
     /// The picture that belongs to `source`: in a folder that of the same name, else the only one that differs from it in

@@ -30,9 +30,10 @@ impl Progress {
 
     /// Picture number `index` (from 0) begins.
     pub(super) fn begin(&self, index: usize, name: &str) {
+        let name = console::plain(name);
         self.bar.reset();
         self.bar.set_message(match self.pictures {
-            1 => name.to_owned(),
+            1 => name,
             many => format!("{}/{many} {name}", index + 1),
         });
     }

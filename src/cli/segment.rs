@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::asked::{self, Asked};
-use super::batch::Batch;
+use super::batch::{Batch, Written};
 use super::beside::{Beside, PNG, Wanted};
 use super::console::{self, Session};
 use super::files::{self, Job, Writing};
@@ -23,7 +23,7 @@ use crate::zoo::Task;
     lucida segment photo.jpg -o cat.png --mode cut-out --refine crf\n  \
     lucida segment photo.jpg -o overlay.png --model fcn_resnet50_coco.pth")]
 pub struct Arguments {
-    /// Pictures or folders of pictures; - is standard input
+    /// Pictures or folders of pictures, but not the folders in those; - is standard input
     #[arg(value_name = "IN", required_unless_present = "list")]
     inputs: Vec<PathBuf>,
 
@@ -150,13 +150,15 @@ fn one(
     let opacity = arguments.opacity.unwrap_or(mode.usual_opacity());
     let overlay = Overlay { opacity, mode, colours: ClassColours::of(model.classes()), lit: None };
     let picture = overlay::export(&original, &outcome.labels, &overlay).map_err(|e| Failure::Work(e.to_string()))?;
-    batch.write(job, &picture, outcome.seconds)?;
+    let mut files = Vec::new();
     let [mask] = beside.of(&job.target);
     if let Some(path) = mask {
         let [width, height] = outcome.size;
         let labels = imaging::encode_labels(width, height, &outcome.labels);
-        batch.save(&path, &labels.map_err(|e| Failure::with(path.display(), e))?)?;
+        let bytes = labels.map_err(|e| Failure::with(path.display(), e))?;
+        files.push(Written { path, bytes });
     }
+    batch.write(job, &picture, files, outcome.seconds)?;
     Ok(Summary::new(&outcome, model.classes()))
 }
 

@@ -20,7 +20,7 @@ use crate::tasks::{IDENTITY, Params, Stylizer};
     lucida style holiday/ -o painted/ --style hiroshige-mackerel\n  \
     lucida style photo.jpg -o sheet.jpg --sheet")]
 pub struct Arguments {
-    /// Pictures or folders of pictures; - is standard input
+    /// Pictures or folders of pictures, but not the folders in those; - is standard input
     #[arg(value_name = "IN", required_unless_present = "list")]
     inputs: Vec<PathBuf>,
 
@@ -60,6 +60,7 @@ pub struct Arguments {
     json: bool,
 
     /// Every style on one contact sheet, the photo first; --size is then the longer side of each picture on it
+    /// [default: 480]
     #[arg(long, conflicts_with = "style")]
     sheet: bool,
 
@@ -147,7 +148,7 @@ fn one(
             Ok((picture.map_err(|e| Failure::Work(e.to_string()))?, outcome.model, outcome.seconds))
         }
     })?;
-    batch.write(job, &picture, seconds)?;
+    batch.write(job, &picture, Vec::new(), seconds)?;
     Ok(Done { model, width: picture.width(), height: picture.height(), seconds })
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::asked::{self, Asked};
-use super::batch::Batch;
+use super::batch::{Batch, Written};
 use super::beside::{Beside, PNG, Wanted};
 use super::console::{self, Session};
 use super::files::{self, Job, Writing};
@@ -26,7 +26,7 @@ use crate::zoo::Task;
     lucida translate aerial/ -o maps/ --model pix2pix-maps --truth true-maps/\n  \
     lucida translate horse.jpg -o zebra.png --model latest_net_G_A.pth --back latest_net_G_B.pth")]
 pub struct Arguments {
-    /// Pictures or folders of pictures; - is standard input
+    /// Pictures or folders of pictures, but not the folders in those; - is standard input
     #[arg(value_name = "IN", required_unless_present = "list")]
     inputs: Vec<PathBuf>,
 
@@ -141,7 +141,9 @@ pub(super) fn run(arguments: &Arguments, session: &Session) -> Result<(), Failur
     files::one_use_of_stdout(output, arguments.json)?;
     let mut plan = files::plan(&arguments.inputs, output, arguments.writing)?;
     let beside = Beside::new(arguments.wanted(), &mut plan, arguments.writing.force)?;
-    let partners = Partners::new("--truth", arguments.truth.as_deref(), &mut plan)?;
+    let partners = Partners::new("--truth", arguments.truth.as_deref(), &mut plan, |job| {
+        beside.of(&job.target).into_iter().flatten().collect()
+    })?;
     let model = model(arguments.model.as_deref(), arguments.back.as_deref())?;
     let params = params(arguments, &model)?;
     let batch = Batch::new(session, &plan, arguments.json, arguments.writing.force);
@@ -259,8 +261,8 @@ fn one(
     batch.warn_of_losses(&original, job)?;
     let outcome = batch.watched(|watch| model.run(&original, params, watch))?;
     let picture = composite::export(&original, &outcome.translated, arguments.blending.blend()).map_err(unmade)?;
-    batch.write(job, &picture, outcome.seconds)?;
-    write_beside(&original, &outcome, beside.of(&job.target), batch)?;
+    let files = files_beside(&original, &outcome, beside.of(&job.target))?;
+    batch.write(job, &picture, files, outcome.seconds)?;
     let cycle = outcome.cycle.as_ref();
     let measured = Measured {
         cycle_error: cycle.map(|cycle| cycle.error.mean),
@@ -277,29 +279,25 @@ fn one(
     Ok(Done { model, direction, statistics, width, height, measured, seconds })
 }
 
-/// Writes what goes beside the translation.
-fn write_beside(
-    original: &Picture,
-    outcome: &Outcome,
-    paths: [Option<PathBuf>; 4],
-    batch: &Batch<'_>,
-) -> Result<(), Failure> {
+/// What goes beside the translation.
+fn files_beside(original: &Picture, outcome: &Outcome, paths: [Option<PathBuf>; 4]) -> Result<Vec<Written>, Failure> {
     let [back, error, same, patches] = paths;
+    let mut files = Vec::new();
     if let Some(cycle) = &outcome.cycle {
         if let Some(path) = back {
-            batch.save_png(&path, &cycle.back)?;
+            files.push(Written::png(path, &cycle.back)?);
         }
         if let Some(path) = error {
-            batch.save_png(&path, &mapped(original, &cycle.error, &Tint::ERROR)?)?;
+            files.push(Written::png(path, &mapped(original, &cycle.error, &Tint::ERROR)?)?);
         }
         if let Some(path) = same {
-            batch.save_png(&path, &cycle.same)?;
+            files.push(Written::png(path, &cycle.same)?);
         }
     }
     if let (Some(path), Some(verdict)) = (patches, &outcome.verdict) {
-        batch.save_png(&path, &mapped(&outcome.translated, verdict, &Tint::SCORES)?)?;
+        files.push(Written::png(path, &mapped(&outcome.translated, verdict, &Tint::SCORES)?)?);
     }
-    Ok(())
+    Ok(files)
 }
 
 fn mapped(picture: &Picture, map: &Map, tint: &Tint) -> Result<Picture, Failure> {

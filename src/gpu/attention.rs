@@ -4,7 +4,7 @@
 //! The network sees the picture squeezed to a square, so that its grid lies over the whole of it whatever its shape. Its
 //! few cells are read by the cubic B-spline ([`Interpolation::CubicBSpline`]), here as on the canvas.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub const CELL: u32 = 480;
 pub const FRAME: u32 = 640;
 /// How long the last picture of an animation stays.
 pub const STAYS: Duration = Duration::from_secs(2);
+/// Words per second an animation can have.
+pub const PACES: RangeInclusive<f32> = 0.1..=25.0;
 
 /// Smaller photos are enlarged to this longer side, so that there is room for maps and words: in a sheet and in an animation.
 const LEAST_CELL: u32 = 240;
@@ -225,7 +227,7 @@ pub struct Animation {
 /// colour, what is to come faint. At the end the bare photo with the whole sentence, for [`STAYS`]. The photo's longer
 /// side has [`FRAME`] pixels at most.
 ///
-/// Of a sentence without attention all pictures show the bare photo. `words_per_second` is brought into 0.1..=20; what is
+/// Of a sentence without attention all pictures show the bare photo. `words_per_second` is brought into [`PACES`]; what is
 /// no number is 2.
 ///
 /// # Errors
@@ -237,7 +239,7 @@ pub fn animation(
     look: &Look,
     words_per_second: f32,
 ) -> Result<Animation, AttentionError> {
-    let pace = if words_per_second.is_nan() { 2.0 } else { words_per_second.clamp(0.1, 20.0) };
+    let pace = if words_per_second.is_nan() { 2.0 } else { words_per_second.clamp(*PACES.start(), *PACES.end()) };
     let photo = fitted(original, FRAME, LEAST_FRAME);
     let mut lettering = Lettering::new();
     let subtitle = Subtitle::new(&mut lettering, sentence, photo.width().max(LEAST_FRAME));

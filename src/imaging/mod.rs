@@ -118,23 +118,50 @@ pub fn is_picture_name(path: &Path) -> bool {
     extension(path).is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }
 
+/// What lies directly inside a folder; hidden files are nowhere in it.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// What is called like a picture, by name.
+    pub pictures: Vec<PathBuf>,
+    /// Other files, by name.
+    pub others: Vec<PathBuf>,
+    /// How many folders there are.
+    pub folders: usize,
+}
+
+impl Listing {
+    /// Lists `folder`.
+    ///
+    /// # Errors
+    /// [`ImagingError::Io`] if it cannot be listed.
+    pub fn of(folder: &Path) -> Result<Listing, ImagingError> {
+        let failed = |source| ImagingError::Io { action: "list", path: folder.to_owned(), source };
+        let mut listing = Listing::default();
+        for entry in folder.read_dir().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            match path.is_dir() {
+                true => listing.folders += 1,
+                // A link to nothing too: opening it tells what is wrong.
+                false if is_picture_name(&path) => listing.pictures.push(path),
+                false => listing.others.push(path),
+            }
+        }
+        listing.pictures.sort();
+        listing.others.sort();
+        Ok(listing)
+    }
+}
+
 /// The pictures directly inside `folder`, sorted by name; hidden files are skipped.
 ///
 /// # Errors
 /// [`ImagingError::Io`] if the folder cannot be listed.
 pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, ImagingError> {
-    let failed = |source| ImagingError::Io { action: "list", path: folder.to_owned(), source };
-    let mut found = Vec::new();
-    for entry in folder.read_dir().map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if !hidden && is_picture_name(&path) && path.is_file() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
+    Ok(Listing::of(folder)?.pictures)
 }
 
 /// The extension in lower case.

@@ -91,11 +91,15 @@ impl Input<'_> {
                 let input = tensors.tensor("input").map_err(|_| missing())?;
                 // candle multiplies the other sides unchecked.
                 if input.shape().contains(&0) {
-                    return Err(self.unusable("its tensor \"input\" is empty".to_owned()));
+                    return Err(self.empty());
                 }
                 Ok(input.load(&Device::Cpu)?)
             }
         }
+    }
+
+    fn empty(self) -> TaskError {
+        self.unusable("its tensor \"input\" is empty".to_owned())
     }
 
     fn unusable(self, reason: String) -> TaskError {
@@ -145,6 +149,9 @@ pub fn forward<'a>(
     }
     let input: Input<'_> = input.into();
     let x = input.tensor()?;
+    if x.elem_count() == 0 {
+        return Err(input.empty());
+    }
     let describes = [zoo::SHOW_ATTEND_TELL, zoo::SHOW_AND_TELL].contains(&wanted);
     let is_bare_picture = x.rank() == 3 && describes && tensors.keys().any(|name| name.starts_with("encoder."));
     if x.rank() != 4 && !is_bare_picture {

@@ -57,7 +57,7 @@ pub enum ZooError {
         known: String,
     },
     /// A file could not be read.
-    #[error("{} could not be read: {source}", path.display())]
+    #[error("{} could not be read: {source}{}", path.display(), crate::imaging::advice("read", source))]
     Read {
         /// Which.
         path: PathBuf,

@@ -185,6 +185,25 @@ fn nothing_is_replaced_and_what_stays_is_told() {
 }
 
 #[test]
+#[cfg(unix)]
+fn of_a_caption_that_cannot_be_written_whole_nothing_is_left() {
+    let dir = folder();
+    let p = dir.path();
+    crate::files::nowhere(p, "said.npy");
+    fail(p, "caption photo.png --sheet sheet.png --heatmaps maps --numbers said.npy", 1);
+    assert_eq!(names(p), ["photo.png", "said.npy"]);
+
+    // Photos lie where the folders of their maps would be: told before the network runs.
+    fs::create_dir(p.join("trip")).unwrap();
+    for name in ["a.png", "b.png"] {
+        fs::copy(p.join("photo.png"), p.join("trip").join(name)).unwrap();
+    }
+    let said = fail(p, "caption trip --heatmaps trip --sheet sheets", 1);
+    assert!(said.contains("needs a folder, which trip/a.png is not"), "{said}");
+    assert!(!p.join("sheets").exists());
+}
+
+#[test]
 fn without_attention_there_is_a_sentence_alone() {
     let dir = folder();
     let p = dir.path();

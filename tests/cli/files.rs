@@ -117,6 +117,90 @@ fn no_result_replaces_a_photo_that_another_is_made_of() {
 }
 
 #[test]
+fn who_can_keep_its_name_does() {
+    let dir = TempDir::new().unwrap();
+    let p = dir.path();
+    fs::create_dir(p.join("trip")).unwrap();
+    picture(40, 32, false).save(p.join("trip/a.bmp")).unwrap();
+    picture(48, 32, false).save(p.join("trip/a.png")).unwrap();
+    succeed(p, "style trip -o out --style identity --strength 0");
+    assert_eq!(names(&p.join("out")), ["a-2.png", "a.png"]);
+    assert_eq!(open(p, "out/a.png").width(), 48);
+}
+
+#[test]
+fn what_is_left_out_of_a_folder_is_told() {
+    let dir = TempDir::new().unwrap();
+    let p = dir.path();
+    fs::create_dir_all(p.join("trip/more")).unwrap();
+    picture(40, 32, false).save(p.join("trip/a.png")).unwrap();
+    for name in ["b.heic", "notes.txt", ".hidden.txt"] {
+        fs::write(p.join("trip").join(name), "no picture").unwrap();
+    }
+    let output = run(p, "style trip -o out --style identity --strength 0");
+    assert_eq!(output.status.code(), Some(0));
+    let said = stderr(&output);
+    assert!(said.contains("left out of trip: 2 other files (.heic, .txt) and 1 folder"), "{said}");
+    // A link to nothing is called like a picture and fails like one.
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("gone.png", p.join("trip/link.png")).unwrap();
+        let said = fail(p, "style trip -o out2 --style identity --strength 0", 1);
+        assert!(said.contains("link.png"), "{said}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn odd_names_are_files_like_others_and_messages_stay_on_their_line() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = TempDir::new().unwrap();
+    let p = dir.path();
+    fs::create_dir(p.join("trip")).unwrap();
+    for name in [b"x\xfe.png", b"x\xff.png"] {
+        picture(40, 32, false).save(p.join("trip").join(std::ffi::OsStr::from_bytes(name))).unwrap();
+    }
+    succeed(p, "segment trip -o out --mask masks --model fcn-32s-camvid");
+    assert_eq!(fs::read_dir(p.join("masks")).unwrap().count(), 2);
+
+    fs::write(p.join("bad\nline\x1b[31m.png"), "no picture").unwrap();
+    let mut command = lucida(p, "style -o out3.png --style identity");
+    let output = command.arg("bad\nline\x1b[31m.png").output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).lines().count()), (Some(1), 1));
+    assert!(!stderr(&output).contains('\x1b'));
+}
+
+#[test]
+fn a_single_picture_that_cannot_go_to_its_folder_fails_as_a_single_one() {
+    let dir = folder();
+    let said = fail(dir.path(), "style photo.png -o . --style identity --json", 1);
+    assert!(said.contains("already exists") && said.lines().count() == 1, "{said}");
+}
+
+/// Where a file cannot be written although nothing is there: a link into a folder that does not exist.
+#[cfg(unix)]
+pub fn nowhere(folder: &std::path::Path, name: &str) {
+    std::os::unix::fs::symlink("no/such/folder/file", folder.join(name)).unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn of_a_picture_that_cannot_be_written_whole_nothing_is_left() {
+    let dir = folder();
+    let p = dir.path();
+    nowhere(p, "labels.png");
+    let command = "segment photo.png -o out.png --model fcn-32s-camvid --mask";
+    fail(p, &format!("{command} labels.png"), 1);
+    assert_eq!(names(p), ["labels.png", "photo.png"]);
+    succeed(p, &format!("{command} mask.png"));
+
+    // The folders that were made for it go, too.
+    fs::write(p.join("bad.png"), "no picture").unwrap();
+    fail(p, "segment bad.png -o new/inner/ --mask masks/ --model fcn-32s-camvid", 1);
+    assert_eq!(names(p), ["bad.png", "labels.png", "mask.png", "out.png", "photo.png"]);
+}
+
+#[test]
 fn of_several_pictures_the_one_that_failed_is_named() {
     let dir = folder();
     picture(16_400, 2, false).save(dir.path().join("wide.png")).unwrap();

@@ -165,13 +165,15 @@ fn forward_tells_in_one_line_what_does_not_fit() {
     candle_core::safetensors::save(&weights, dir.path().join("w.safetensors")).unwrap();
     weights.remove("in2.weight").unwrap();
     candle_core::safetensors::save(&weights, dir.path().join("torn.safetensors")).unwrap();
-    for (name, shape) in [("in", &[1, 3, 32, 32][..]), ("flat", &[3, 30, 45])] {
+    for (name, shape) in [("in", &[1, 3, 32, 32][..]), ("flat", &[3, 30, 45]), ("none", &[0, 3, 32, 32])] {
         let input = Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
         input.save_safetensors("input", dir.path().join(format!("{name}.safetensors"))).unwrap();
     }
     for (arch, weights, input, told) in [
         ("transformer-net", "w", "flat", "[3, 30, 45], not [batch, channels, height, width]"),
+        ("transformer-net", "w", "none", "none.safetensors could not be used: its tensor \"input\" is empty"),
         ("transformer-net", "torn", "in", "in2.weight"),
+        ("transformer-net", "torn", "in", "lucida: torn.safetensors: "),
         ("resnet101", "w", "in", "not resnet101's: they are transformer-net's"),
     ] {
         let files = format!("--weights {weights}.safetensors --input {input}.safetensors --output out.safetensors");

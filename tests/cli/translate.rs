@@ -256,6 +256,12 @@ fn the_distance_from_the_true_partner_is_told() {
     let why = |i: usize| told["failed"][i]["error"].as_str().unwrap();
     assert!(why(0).contains("no picture called c") && why(1).contains("d.bmp and d.webp"), "{told}");
     assert_eq!(names(&p.join("made")), ["a.png", "b.png"]);
+    // Nor is a partner ever replaced.
+    let before = std::fs::read(truth.join("a.webp")).unwrap();
+    let said = fail(p, "translate trip/a.png -o truth/a.webp --model both.safetensors --truth truth --force", 1);
+    assert!(said.contains("a.webp is a true partner"), "{said}");
+    assert_eq!(std::fs::read(truth.join("a.webp")).unwrap(), before);
+
     let alone = "translate trip/c.png -o c.png --model both.safetensors --truth";
     assert!(fail(p, &format!("{alone} truth"), 1).contains("no picture called c"));
     assert!(fail(p, &format!("{alone} nothing.png"), 1).contains("nothing.png"));
