@@ -521,6 +521,11 @@ open-path-label = Path of a picture or a folder
 open-path-hint = ~/Pictures/photo.jpg
 open-path-open = Open
 no-dialog = This system shows no file dialog (on Linux install zenity or a desktop portal). Type the path here, or drop files on the window.
+pictures-away =
+    { $count ->
+        [one] The folder of one picture of the last time cannot be found. When its disk is back, so is the picture.
+       *[other] The folders of { $count } pictures of the last time cannot be found. When their disk is back, so are they.
+    }
 no-room =
     { $count ->
         [one] Memory has no room for one more picture. Take others out of the film strip first.

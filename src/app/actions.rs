@@ -75,7 +75,7 @@ impl App {
             C::CopyResult => {
                 if let Some(seen) = self.seen() {
                     if seen.has_result() {
-                        self.studio.files.push(FileJob::Copy(seen));
+                        self.studio.file(FileJob::Copy(seen));
                     } else {
                         self.notices.tell(Kind::Warning, self.words.get("copy-no-result"), None);
                     }
@@ -83,6 +83,8 @@ impl App {
             }
             C::RemovePicture => {
                 if let Some(name) = self.studio.remove_selected() {
+                    // Only the last one can be put back.
+                    self.notices.close(C::PutBack);
                     self.notices.tell(Kind::Done, self.words.with("removed", [("name", name)]), Some(C::PutBack));
                 }
             }

@@ -38,6 +38,7 @@ use egui::{CentralPanel, TextureHandle, TextureOptions, Ui, ViewportCommand};
 use commands::Command as C;
 use dialogs::{Answer, Ask, Dialogs};
 use notices::{Kind, Notices};
+use opening::Restore;
 use segment_look::Asked;
 use session::{Looks, Session, Task, Warning};
 use studio::{News, Studio};
@@ -54,6 +55,11 @@ pub struct Start {
 }
 
 impl Start {
+    /// Where pasted pictures are kept.
+    fn pasted(&self) -> Option<PathBuf> {
+        Some(self.session.as_ref()?.parent()?.join("pasted"))
+    }
+
     /// Whether there is something to open besides checkpoints.
     fn has_pictures(&self) -> bool {
         self.files.iter().any(|path| !dialogs::is_checkpoint(path))
@@ -133,8 +139,10 @@ pub struct App {
     saved: Session,
     save_at: Option<Instant>,
     start: Start,
-    /// While the pictures of the last session are read: their places in the strip.
-    restore: Option<HashMap<PathBuf, usize>>,
+    /// While the pictures of the last session are read.
+    restore: Option<Restore>,
+    /// Pictures of the last session whose folders are not there now, by their places in the strip.
+    away: Vec<(usize, PathBuf)>,
 }
 
 impl App {
@@ -197,6 +205,7 @@ impl App {
             saved,
             save_at: None,
             restore: None,
+            away: Vec::new(),
             session,
             words,
             notices,
@@ -262,7 +271,7 @@ impl App {
 
     /// What is being exported is written before the window closes, unless a person closes it twice.
     fn write_before_closing(&mut self, ctx: &egui::Context) {
-        let left = self.studio.writing();
+        let left = self.studio.unwritten();
         if ctx.input(|i| i.viewport().close_requested()) {
             if left > 0 && !self.closing {
                 self.closing = true;
@@ -275,19 +284,18 @@ impl App {
     }
 
     fn hear(&mut self, ctx: &egui::Context, news: News) {
+        if let News::Refused { path, away: true, .. } = &news
+            && self.is_restored(path)
+        {
+            return;
+        }
         let w = &self.words;
         match news {
             News::Joined(id) => self.take_picture(id),
-            News::Refused { name, why } => {
+            News::Refused { name, why, .. } => {
                 self.notices.tell(Kind::Failure, w.with("refused", [("name", name), ("why", why)]), None);
             }
-            News::NoRoom(count) => {
-                self.left_out += count;
-                if self.studio.reading() == 0 {
-                    let text = w.with("no-room", [("count", std::mem::take(&mut self.left_out))]);
-                    self.notices.tell(Kind::Warning, text, Some(C::RemovePicture));
-                }
-            }
+            News::NoRoom(count) => self.left_out += count,
             News::Failed(why) => self.notices.tell(Kind::Failure, w.with("job-failed", [("why", why)]), None),
             News::FileFailed(why) => {
                 // Why must be seen.
@@ -364,10 +372,7 @@ impl App {
 
     fn remember(&mut self, ctx: &egui::Context) {
         if self.restore.is_none() {
-            let (ids, pictures): (Vec<_>, _) =
-                self.studio.entries.iter().filter_map(|e| Some((e.id, e.kept()?))).unzip();
-            self.session.pictures = pictures;
-            self.session.selected = ids.iter().position(|id| Some(*id) == self.studio.selected).unwrap_or(0);
+            self.note_pictures();
         }
         if self.session == self.saved {
             return;
@@ -398,12 +403,12 @@ impl eframe::App for App {
         for news in self.studio.drain(ctx) {
             self.hear(ctx, news);
         }
-        if self.restore.is_some() && self.studio.files.is_idle() {
-            self.restore = None;
-            self.reveal_selected = true;
-            if self.studio.entries.is_empty() {
-                self.open_samples(1);
-            }
+        if self.left_out > 0 && self.studio.reading() == 0 {
+            let text = self.words.with("no-room", [("count", std::mem::take(&mut self.left_out))]);
+            self.notices.tell(Kind::Warning, text, Some(C::RemovePicture));
+        }
+        if self.studio.files.is_idle() {
+            self.end_restoring();
         }
         for problem in self.gpu_health.iter().flat_map(|h| h.drain()) {
             self.notices.tell(Kind::Failure, problem.text, None);

@@ -35,6 +35,11 @@ struct Notice {
 pub struct Notices(Vec<Notice>);
 
 impl Notices {
+    /// Closes those that offer this command.
+    pub fn close(&mut self, action: Command) {
+        self.0.retain(|n| n.action != Some(action));
+    }
+
     /// Tells something. The same text again only counts up.
     pub fn tell(&mut self, kind: Kind, text: impl Into<String>, action: Option<Command>) {
         const MOST: usize = 5;

@@ -1,6 +1,7 @@
 //! How pictures come into the strip: opened, dropped, pasted, and those of the last session.
 
-use std::path::PathBuf;
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,7 +10,7 @@ use egui::text_selection::LabelSelectionState;
 
 use super::commands::Command as C;
 use super::notices::Kind;
-use super::studio::{Entry, PictureId};
+use super::studio::PictureId;
 use super::workers::FileJob;
 use super::{App, dialogs, panels};
 use crate::imaging::Picture;
@@ -31,12 +32,28 @@ pub(super) fn sample(name: &str) -> Option<(&'static str, &'static [u8])> {
     SAMPLES.into_iter().find(|(known, _)| *known == name)
 }
 
+/// The pictures of the last session, while they are read.
+#[derive(Default)]
+pub(super) struct Restore {
+    /// The places in the strip of those still to come, by their paths; one path may stand in several.
+    expected: HashMap<PathBuf, VecDeque<usize>>,
+    /// The places of those that came.
+    places: HashMap<PictureId, usize>,
+}
+
+impl Restore {
+    /// The place of one that comes, if it belongs to the session.
+    fn expect(&mut self, path: &Path) -> Option<usize> {
+        self.expected.get_mut(path)?.pop_front()
+    }
+}
+
 impl App {
     /// Reads pictures and folders into the strip; of checkpoints the last becomes the model of the task it is for.
     pub fn open(&mut self, paths: Vec<PathBuf>) {
         let (checkpoints, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| dialogs::is_checkpoint(path));
         if let Some(path) = checkpoints.into_iter().next_back() {
-            self.studio.files.push(FileJob::Recognise(std::path::absolute(&path).unwrap_or(path)));
+            self.studio.file(FileJob::Recognise(std::path::absolute(&path).unwrap_or(path)));
         }
         if !paths.is_empty() {
             self.show_next = true;
@@ -54,24 +71,67 @@ impl App {
     /// Reads the pictures of the last session, the one that was shown first.
     pub(super) fn reopen(&mut self) {
         let pictures = &self.session.pictures;
-        self.restore = Some(pictures.iter().cloned().zip(0..).collect());
-        let shown = pictures.get(self.session.selected);
-        let others = pictures.iter().enumerate().filter(|(i, _)| *i != self.session.selected).map(|(_, path)| path);
-        for path in shown.into_iter().chain(others) {
+        let (shown, others): (Vec<_>, Vec<_>) =
+            (0..).zip(pictures).partition(|(place, _)| *place == self.session.selected);
+        let mut restore = Restore::default();
+        for (place, path) in shown.into_iter().chain(others) {
+            restore.expected.entry(path.clone()).or_default().push_back(place);
             let sample = path.to_str().and_then(|p| sample(p.strip_prefix(SAMPLE)?));
             self.studio.files.push(match sample {
                 Some((name, bytes)) => FileJob::Sample { name, bytes },
                 None => FileJob::Open(path.clone()),
             });
         }
+        self.restore = Some(restore);
+    }
+
+    /// Whether a picture that cannot be read is one of the last session's, whose folder is away: it is kept in mind.
+    pub(super) fn is_restored(&mut self, path: &Path) -> bool {
+        let Some(place) = self.restore.as_mut().and_then(|restore| restore.expect(path)) else { return false };
+        self.away.push((place, path.to_owned()));
+        true
+    }
+
+    /// All pictures of the last session were read, or could not be.
+    pub(super) fn end_restoring(&mut self) {
+        if self.restore.take().is_none() {
+            return;
+        }
+        self.reveal_selected = true;
+        self.away.sort();
+        let count = self.away.iter().filter(|(_, path)| !self.session.away.contains(path)).count();
+        if count > 0 {
+            self.notices.tell(Kind::Warning, self.words.with("pictures-away", [("count", count)]), None);
+        }
+        if self.studio.entries.is_empty() {
+            self.open_samples(1);
+        }
+    }
+
+    /// Puts the strip's pictures, and among them those that are away, where the session remembers them.
+    pub(super) fn note_pictures(&mut self) {
+        let here = self.studio.entries.iter().filter_map(|e| Some((Some(e.id), e.kept()?)));
+        let mut pictures: Vec<_> = here.collect();
+        self.away.retain(|(_, path)| pictures.iter().all(|(_, here)| here != path));
+        for (place, path) in &self.away {
+            pictures.insert((*place).min(pictures.len()), (None, path.clone()));
+        }
+        let (ids, pictures): (Vec<_>, _) = pictures.into_iter().unzip();
+        self.session.pictures = pictures;
+        self.session.away = self.away.iter().map(|(_, path)| path.clone()).collect();
+        let shown = self.studio.selected.and_then(|shown| ids.iter().position(|id| *id == Some(shown)));
+        self.session.selected = shown.unwrap_or(0);
     }
 
     /// A picture joined the strip.
     pub(super) fn take_picture(&mut self, id: PictureId) {
-        let place = |e: &Entry| self.restore.as_ref()?.get(&e.kept()?).copied();
-        let restored = self.studio.entry(id).is_some_and(|e| place(e).is_some());
-        if self.restore.is_some() {
-            self.studio.entries.sort_by_key(|e| place(e).unwrap_or(usize::MAX));
+        let path = self.studio.entry(id).and_then(|e| e.kept());
+        let mut restored = false;
+        if let Some(restore) = &mut self.restore {
+            let place = path.and_then(|path| restore.expect(&path));
+            restored = place.is_some();
+            restore.places.extend(place.map(|place| (id, place)));
+            self.studio.entries.sort_by_key(|e| restore.places.get(&e.id).copied().unwrap_or(usize::MAX));
         }
         // What a dialog is about stays in view.
         let show_next = self.show_next && !restored && !self.in_dialog();
@@ -114,13 +174,9 @@ impl App {
         match Picture::from_rgba8(w, h, rgba) {
             Ok(picture) => {
                 let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-                let folder = self.start.session.as_ref().and_then(|p| p.parent()).map(|p| p.join("pasted"));
+                let folder = self.start.pasted();
                 self.show_next = true;
-                self.studio.files.push(FileJob::Keep {
-                    name: format!("pasted-{stamp}"),
-                    picture: Arc::new(picture),
-                    folder,
-                });
+                self.studio.file(FileJob::Keep { name: format!("pasted-{stamp}"), picture: Arc::new(picture), folder });
             }
             Err(e) => self.notices.tell(Kind::Failure, e.to_string(), None),
         }

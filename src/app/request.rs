@@ -1,5 +1,6 @@
 //! What a task is asked to make of a picture: when it is queued, and what it takes the place of.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 
 use super::studio::{Entry, PictureId, Studio};
@@ -23,11 +24,13 @@ pub trait Request {
 
 impl Studio {
     /// Asks for a result of the shown picture, unless it is there or under way. What is looked at comes before what other
-    /// pictures wait for.
+    /// pictures, and other tasks, wait for.
     pub fn request(&mut self, request: &impl Request) {
-        if let Some((id, picture)) = self.current().map(|e| (e.id, e.picture.clone())) {
-            self.queue(id, picture, request, |j| j.entry() != Some(id));
-        }
+        let Some((id, picture)) = self.current().map(|e| (e.id, e.picture.clone())) else { return };
+        // Where it waits already, as one of many, its turn comes now.
+        self.nets.drop_waiting(|j| j.entry() == Some(id) && request.is_served_by(j));
+        let kind = discriminant(&request.job(id, picture.clone()));
+        self.queue(id, picture, request, |j| j.entry() != Some(id) || discriminant(j) != kind);
     }
 
     /// Asks for a result of a picture of the strip, after what other pictures wait for. False where it is there or under way.

@@ -50,6 +50,11 @@ impl Segmented {
         }
     }
 
+    /// Memory that it takes, but for what is small beside the picture.
+    pub(super) fn bytes(&self) -> u64 {
+        self.outcome.labels.len() as u64 + self.outcome.scores.bytes()
+    }
+
     /// Gives the GPU's memory back.
     pub(super) fn forget_textures(&mut self) {
         self.labels = Slot::Missing;
@@ -91,15 +96,17 @@ impl Entry {
         self.segmentation(other).or_else(of_model).filter(|o| o.classes == s.classes)
     }
 
-    /// Of many tries of one model, as dragging a slider of the refinement leaves them, the oldest go: each takes memory of
-    /// about the picture's size.
+    /// Of many tries of one model, as dragging a slider of the refinement leaves them, the oldest go: refined scores are
+    /// those of every class at each pixel that the network saw.
     pub(super) fn forget_old_tries(&mut self) {
-        const KEEP: usize = 8;
-        let mut seen: HashMap<String, usize> = HashMap::new();
+        const LEAST: usize = 2;
+        const MOST: usize = 8;
+        const BYTES: u64 = 256 << 20;
+        let mut seen: HashMap<String, (usize, u64)> = HashMap::new();
         self.segmented.retain(|s| {
-            let count = seen.entry(s.asked.model.clone()).or_default();
-            *count += 1;
-            *count <= KEEP
+            let (count, bytes) = seen.entry(s.asked.model.clone()).or_default();
+            (*count, *bytes) = (*count + 1, *bytes + s.bytes());
+            *count <= LEAST || (*count <= MOST && *bytes <= BYTES)
         });
         // Their textures come back when they are looked at.
         self.segmented.iter_mut().skip(4).for_each(Segmented::forget_textures);

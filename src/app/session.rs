@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::caption_look::CaptionLook;
+use super::caption_look::{Against, CaptionLook};
 use super::segment_look::SegmentLook;
 use super::translate_look::TranslateLook;
 use super::words::Language;
@@ -142,6 +142,8 @@ pub struct Session {
     pub captioners: Vec<PathBuf>,
     pub export: Export,
     pub pictures: Vec<PathBuf>,
+    /// Those of them whose folders were not there, which was told.
+    pub away: Vec<PathBuf>,
     pub selected: usize,
     /// Where results lie that were saved when the graphics device was lost, until it is told.
     pub rescued: Option<PathBuf>,
@@ -170,6 +172,7 @@ impl Default for Session {
             captioners: Vec::new(),
             export: Export::default(),
             pictures: Vec::new(),
+            away: Vec::new(),
             selected: 0,
             rescued: None,
         }
@@ -213,6 +216,7 @@ impl Session {
             captioners: take(&mut table, "captioners", d.captioners, &mut bad),
             export: take(&mut table, "export", d.export.clone(), &mut bad),
             pictures: take(&mut table, "pictures", d.pictures, &mut bad),
+            away: take(&mut table, "away", d.away, &mut bad),
             selected: take(&mut table, "selected", d.selected, &mut bad),
             rescued: take(&mut table, "rescued", None, &mut bad),
         };
@@ -259,6 +263,9 @@ impl Session {
                 bad.push(key.to_owned());
                 *model = usual;
             }
+        }
+        if matches!(&self.caption.against, Against::Model(model) if !is_there(model, zoo::Task::Caption)) {
+            self.caption.against = Against::default();
         }
         self.segment.other.take_if(|model| !is_there(model, zoo::Task::Segment));
         self.translate.other.take_if(|model| !is_there(model, zoo::Task::Translate));
@@ -316,7 +323,7 @@ impl Session {
         let text = |path: &PathBuf| path.to_str().is_some();
         let mut s = self.clone();
         s.selected = s.pictures.iter().take(s.selected).filter(|path| text(path)).count();
-        for paths in [&mut s.pictures, &mut s.checkpoints, &mut s.generators, &mut s.captioners] {
+        for paths in [&mut s.pictures, &mut s.away, &mut s.checkpoints, &mut s.generators, &mut s.captioners] {
             paths.retain(text);
         }
         s.export.folder.take_if(|path| !text(path));

@@ -116,12 +116,12 @@ impl Entry {
     /// Memory that the picture and what was made of it take; maps and thumbnails, which are small beside them, left out.
     fn bytes(&self) -> u64 {
         let made: u64 = self.made.iter().map(|made| made.styled.bytes()).sum();
-        let segmented: usize = self.segmented.iter().map(|s| s.outcome.labels.len()).sum();
+        let segmented: u64 = self.segmented.iter().map(Segmented::bytes).sum();
         let translated = self.translated.iter().map(|t| &t.outcome);
         let translated: u64 = translated
             .map(|t| t.translated.bytes() + t.cycle.iter().map(|c| c.back.bytes() + c.same.bytes()).sum::<u64>())
             .sum();
-        self.picture.bytes() + made + segmented as u64 + translated
+        self.picture.bytes() + made + segmented + translated
     }
 
     /// What a session remembers it by: its file, or which sample it is.
@@ -173,7 +173,7 @@ pub enum News {
     /// A picture joined the strip.
     Joined(PictureId),
     /// A file could not be read.
-    Refused { name: String, why: String },
+    Refused { path: PathBuf, name: String, why: String, away: bool },
     /// There is no room for this many pictures.
     NoRoom(usize),
     /// A network job failed.
@@ -238,6 +238,16 @@ impl Studio {
     /// How many exports are still to be written.
     pub fn writing(&self) -> usize {
         self.files.jobs().filter(|j| matches!(j, FileJob::Export { .. })).count()
+    }
+
+    /// The same and pasted pictures, which are nowhere else.
+    pub(super) fn unwritten(&self) -> usize {
+        self.files.jobs().filter(|j| matches!(j, FileJob::Export { .. } | FileJob::Keep { .. })).count()
+    }
+
+    /// Has the file worker do this before it reads what pictures it still has to read.
+    pub(super) fn file(&mut self, job: FileJob) {
+        self.files.push_before(job, |j| matches!(j, FileJob::Open(_)));
     }
 
     /// Takes the shown picture out of the strip, until another one is taken out; its neighbour is shown instead. Gives its name.
@@ -392,7 +402,7 @@ impl Studio {
                 }
                 None
             }
-            FileOutcome::Refused { name, why } => Some(News::Refused { name, why }),
+            FileOutcome::Refused { path, name, why, away } => Some(News::Refused { path, name, why, away }),
             FileOutcome::Read => None,
             FileOutcome::Painting(style, image) => Some(News::Painting(style, image)),
             FileOutcome::Uploaded { entry, place, texture } => {

@@ -1,6 +1,6 @@
 //! The few widgets that every panel shares.
 
-use egui::{Button, Color32, Response, RichText, Role, Ui, WidgetInfo, WidgetText};
+use egui::{Button, Color32, PointerButton, Response, RichText, Role, Ui, WidgetInfo, WidgetText};
 use lucide_icons::Icon;
 
 /// An icon as text, in the size of the text around it.
@@ -33,6 +33,12 @@ pub fn icon_toggle(ui: &mut Ui, on: bool, what: Icon, name: &str) -> Response {
     r
 }
 
+/// Whether a double click, on a slider's rail or its number, asks for its default. The rail itself only tells drags.
+pub fn asks_default(ui: &Ui, slider: &Response) -> bool {
+    let twice = || ui.input(|i| i.pointer.button_double_clicked(PointerButton::Primary));
+    slider.double_clicked() || (slider.enabled() && slider.contains_pointer() && twice())
+}
+
 /// A slider over 0..=1, read and written in percent; a double click returns to `default`.
 pub fn percent(ui: &mut Ui, value: &mut f32, default: f32, name: &str, tip: &str) -> Response {
     ui.horizontal(|ui| {
@@ -50,7 +56,7 @@ pub fn percent(ui: &mut Ui, value: &mut f32, default: f32, name: &str, tip: &str
                 .custom_parser(|s| s.trim().trim_end_matches('%').trim().parse::<f64>().ok().map(|v| v / 100.0)),
         )
         .on_hover_text(tip);
-    if r.double_clicked() {
+    if asks_default(ui, &r) {
         *value = default;
         r.mark_changed();
     }

@@ -225,7 +225,13 @@ pub enum FileOutcome {
     /// The pictures there are to read.
     Listed(Vec<PathBuf>),
     /// This one could not be read; the others go on.
-    Refused { name: String, why: String },
+    Refused {
+        path: PathBuf,
+        name: String,
+        why: String,
+        /// Its folder is not there: its disk may only be away.
+        away: bool,
+    },
     /// All paintings were read.
     Read,
     /// A painting, by the id of its style.

@@ -354,6 +354,11 @@ fn a_strip_without_room_says_so_and_keeps_what_it_has() {
     until(&mut h, "the refusal", |a| a.notices.texts().any(|t| t.contains("no room for 2 more pictures")));
     settled(&mut h);
     assert_eq!(h.state().studio.entries.len(), 2);
+    // The worker is one picture ahead: what fits still comes, and what was left out is told all the same.
+    drop_on(&mut h, &[home.photo("large.png", 400, 40), home.photo("small.png", 2, 2), home.photo("last.png", 40, 40)]);
+    until(&mut h, "the refusal", |a| a.notices.texts().any(|t| t.contains("no room for")) && a.studio.reading() == 0);
+    settled(&mut h);
+    assert!(h.state().notices.texts().any(|t| t.contains("no room for 2 more") || t.contains("no room for one more")));
 }
 
 #[test]
@@ -370,6 +375,15 @@ fn a_picture_that_was_taken_out_comes_back_with_its_results() {
     settled(&mut h);
     let e = h.state().studio.current().unwrap();
     assert_eq!((e.name.as_str(), e.made.len(), h.state().studio.position()), ("a.png", made, Some(0)));
+
+    // Of two that were taken out the last comes back, and nothing offers the other.
+    for _ in 0..2 {
+        h.key_press_modifiers(Modifiers::COMMAND, Key::Backspace);
+        h.run_steps(3);
+    }
+    press(&mut h, Role::Button, "Put the picture back");
+    assert_eq!(h.state().studio.current().unwrap().name, "b.png");
+    assert!(h.query_by_role_and_label(Role::Button, "Put the picture back").is_none());
 }
 
 #[test]
@@ -451,6 +465,31 @@ fn every_way_to_compare_and_zoom_draws() {
         h.run_steps(2);
     }
     h.get_by_label("Zoom to fit");
+    // A window that leaves the canvas no room is only drawn badly.
+    h.state_mut().session.compare = CompareMode::Split;
+    for width in [380.0, 300.0, 40.0] {
+        h.set_size(egui::vec2(width, 300.0));
+        h.run_steps(3);
+    }
+}
+
+#[test]
+fn a_double_click_on_a_slider_is_its_default() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 30)]));
+    settled(&mut h);
+    let rail = h.get_by_role_and_label(Role::Slider, "Strength").rect().left_center() + egui::vec2(40.0, 0.0);
+    h.hover_at(rail);
+    h.run_steps(2);
+    // In one step, for steps are longer than a double click.
+    let button = |pressed| {
+        let (button, modifiers) = (egui::PointerButton::Primary, Modifiers::NONE);
+        egui::Event::PointerButton { pos: rail, button, pressed, modifiers }
+    };
+    h.state_mut().session.look.strength = 0.3;
+    h.input_mut().events.extend([true, false, true, false].map(button));
+    h.run_steps(3);
+    assert_eq!(h.state().session.look.strength, 1.0);
 }
 
 #[test]
@@ -536,6 +575,38 @@ fn samples_come_back_too_and_the_picture_that_was_shown() {
     settled(&mut h);
     assert_eq!((names(&h), h.state().studio.current().unwrap().name.as_str()), (before, "a.png"));
     assert_eq!(h.state().studio.entries.iter().filter(|e| !e.made.is_empty()).count(), 1);
+}
+
+#[test]
+fn pictures_whose_disk_is_away_come_back_with_it() {
+    let home = Home::new();
+    let names = |h: &Window| h.state().studio.entries.iter().map(|e| e.name.clone()).collect::<Vec<_>>().join(" ");
+    std::fs::create_dir(home.path("disk")).unwrap();
+    let (a, b) = (home.photo("a.png", 60, 40), home.photo("disk/b.png", 40, 60));
+    let visit = |home: &Home, files: &[PathBuf], count: usize| {
+        let mut h = window([1280.0, 800.0], home.start(files));
+        until(&mut h, "the pictures", |s| s.studio.entries.len() == count);
+        settled(&mut h);
+        eframe::App::on_exit(h.state_mut());
+        h
+    };
+    // One picture may be there twice.
+    let h = visit(&home, &[b.clone(), a.clone(), b.clone(), a.clone()], 4);
+    assert_eq!(names(&h), "b.png a.png b.png a.png");
+    drop(h);
+    std::fs::rename(home.path("disk"), home.path("drawer")).unwrap();
+    let h = visit(&home, &[], 2);
+    assert_eq!(names(&h), "a.png a.png");
+    let told = |h: &Window| h.state().notices.texts().filter(|t| t.contains("folders of 2 pictures")).count();
+    assert_eq!((told(&h), h.state().notices.texts().count()), (1, 1));
+    drop(h);
+    // It is told once.
+    let h = visit(&home, &[], 2);
+    assert_eq!(told(&h), 0);
+    drop(h);
+    std::fs::rename(home.path("drawer"), home.path("disk")).unwrap();
+    let h = visit(&home, &[], 4);
+    assert_eq!(names(&h), "b.png a.png b.png a.png");
 }
 
 #[test]
@@ -683,4 +754,9 @@ fn a_pasted_picture_is_kept_for_the_next_start() {
     settled(&mut h);
     let path = h.state().studio.current().unwrap().path.clone().unwrap();
     assert_eq!(imaging::open(&path).unwrap().size(), [30, 20]);
+    // Its results do not go where the settings are.
+    h.key_press_modifiers(Modifiers::COMMAND, Key::E);
+    h.run_steps(3);
+    let proposed = h.get_by_role_and_label(Role::TextInput, "File").value().unwrap();
+    assert!(!proposed.starts_with(&*home.path("pasted").to_string_lossy()), "{proposed}");
 }

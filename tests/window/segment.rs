@@ -164,6 +164,34 @@ fn two_models_are_compared() {
     }
     assert!(seen.iter().zip(&alone).all(|(with, without)| with != without), "the other model is not shown");
     assert_eq!(h.state().studio.current().unwrap().segmented.len(), 3, "the default's, the U-Net's and the FCN's");
+    // Against itself no model is compared, nor against one of other classes.
+    for model in ["fcn-32s-camvid", "deeplabv3plus-voc"] {
+        let chosen = &mut h.state_mut().session.segment;
+        (chosen.model, chosen.other) = (model.into(), Some("fcn-32s-camvid".into()));
+        h.run_steps(3);
+        assert_eq!(look(&h).other, None, "{model}");
+        settled(&mut h);
+    }
+}
+
+#[test]
+fn what_is_looked_at_comes_first() {
+    let home = Home::new();
+    let photos: Vec<_> = (0..6).map(|i| home.photo(&format!("{i}.png"), 320, 240)).collect();
+    let mut h = window([1280.0, 800.0], home.start(&photos));
+    until(&mut h, "all of them", |a| a.studio.entries.len() == 6);
+    settled(&mut h);
+    h.key_press(Key::Num2);
+    settled(&mut h);
+    h.state_mut().ask(lucida::app::commands::Command::ApplyToAll);
+    h.step();
+    let last = h.state().studio.entries[5].id;
+    h.state_mut().studio.selected = Some(last);
+    h.step();
+    let next = h.state().studio.nets.waiting().next().and_then(NetJob::entry);
+    let now = h.state().studio.nets.running().and_then(|r| r.job.entry());
+    assert!([next, now].contains(&Some(last)), "it waits behind the others");
+    settled(&mut h);
 }
 
 #[test]

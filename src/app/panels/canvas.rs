@@ -80,7 +80,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         .map(|n| Side { part: whole(n), place: Place { rect: whole(n), view, size }, shows: None })
         .collect();
     if let Compare::Split { at } = compare {
-        let x = split_at(rect, view, size, pane, at, ppp).clamp(rect.left(), rect.right());
+        let x = within(split_at(rect, view, size, pane, at, ppp), rect, 0.0);
         let place = sides[0].place;
         sides = [Rect::everything_left_of(x), Rect::everything_right_of(x)]
             .map(|half| Side { part: rect.intersect(half), place, shows: None })
@@ -202,6 +202,11 @@ fn split_at(rect: Rect, view: View, size: [u32; 2], pane: [f32; 2], at: f32, ppp
     rect.left() + view.picture_to_screen([at * size[0] as f32, 0.0], pane)[0] / ppp
 }
 
+/// `x` brought between the sides of `rect`, `margin` from them; of one too narrow for that, its left.
+fn within(x: f32, rect: Rect, margin: f32) -> f32 {
+    x.min(rect.right() - margin).max(rect.left() + margin)
+}
+
 /// The split's line with its round handle.
 fn split_line(app: &mut App, ui: &mut Ui, rect: Rect, view: View, size: [u32; 2], pane: [f32; 2]) {
     let ppp = ui.ctx().pixels_per_point();
@@ -210,7 +215,7 @@ fn split_line(app: &mut App, ui: &mut Ui, rect: Rect, view: View, size: [u32; 2]
         pos2(rect.left() + p[0] / ppp, rect.top() + p[1] / ppp)
     };
     let (top, bottom) = (screen(app.session.split, 0.0), screen(app.session.split, size[1] as f32));
-    let x = top.x.clamp(rect.left() + 2.0, rect.right() - 2.0);
+    let x = within(top.x, rect, 2.0);
     let line = Rect::from_min_max(pos2(x, top.y.max(rect.top())), pos2(x, bottom.y.min(rect.bottom())));
     let handle = pos2(x, line.center().y);
     let r = ui.interact(line.expand2(vec2(10.0, 0.0)), ui.scope_id().with("split"), Sense::click_and_drag());

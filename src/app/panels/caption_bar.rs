@@ -17,7 +17,7 @@ use crate::app::captioned::{Step, Told};
 use crate::app::commands::Command as C;
 use crate::app::tasks::caption::percents;
 use crate::app::theme;
-use crate::app::widgets::{caption, icon, icon_only, icon_toggle, named};
+use crate::app::widgets::{asks_default, caption, icon, icon_only, icon_toggle, named};
 use crate::gpu::View;
 
 /// The sizes of type, the largest first.
@@ -147,7 +147,7 @@ fn word(app: &mut App, ui: &mut Ui, number: usize, line: &Line, token: &Token, p
     let v = ui.visuals().clone();
     let (faint, text_at) = (v.weak_text_color().gamma_multiply(0.75), place.min + vec2(PAD[0], PAD[1]));
     let (Says::Sentence(told, asked, revealed), Some(at)) = (&line.says, token.at) else {
-        let ink = if matches!(line.says, Says::Growing(_)) { v.weak_text_color() } else { faint };
+        let ink = if token.at.is_some() { faint } else { v.weak_text_color() };
         ui.painter().galley_with_override_text_color(text_at, token.galley.clone(), ink);
         return;
     };
@@ -248,9 +248,7 @@ fn controls(app: &mut App, ui: &mut Ui, row: Rect, lines: &[Line]) {
         let speed = &mut app.session.caption.speed;
         ui.spacing_mut().slider_width = 72.0;
         let r = ui.add(Slider::new(speed, CaptionLook::SPEEDS).step_by(0.5).show_value(false).smart_aim(false));
-        if r.double_clicked() {
-            *speed = CaptionLook::default().speed;
-        }
+        let mut usual = asks_default(ui, &r);
         let (value, name) = (f64::from(*speed), app.words.get("play-speed"));
         r.widget_info(|| WidgetInfo::slider(true, value, &name));
         r.on_hover_text(app.words.get("play-speed-tip"));
@@ -262,7 +260,10 @@ fn controls(app: &mut App, ui: &mut Ui, row: Rect, lines: &[Line]) {
         let r = ui.add_sized([72.0, 26.0], field.custom_formatter(pace).custom_parser(number));
         let label = Some(app.words.get("play-speed"));
         r.widget_info(|| WidgetInfo { label: label.clone(), ..WidgetInfo::drag_value(true, value) });
-        r.on_hover_text(app.words.get("play-speed-tip"));
+        usual |= r.on_hover_text(app.words.get("play-speed-tip")).double_clicked();
+        if usual {
+            *speed = CaptionLook::default().speed;
+        }
     });
     let name = app.words.get("caption-sum-short");
     let chosen = app.reading.step == Step::Sum;

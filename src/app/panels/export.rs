@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::app::compose::Composition;
 use crate::app::dialogs::Ask;
 use crate::app::notices::Kind;
+use crate::app::panels::open_path::path_of;
 use crate::app::product::Product;
 use crate::app::segment_look::Shown;
 use crate::app::session::Task;
@@ -36,7 +37,9 @@ const FORMATS: [&str; 4] = ["png", "jpg", "webp", "tiff"];
 pub fn open(app: &mut App) {
     let Some(e) = app.studio.current() else { return };
     let folder = app.session.export.folder.clone();
-    let folder = folder.or_else(|| e.path.as_ref().and_then(|p| p.parent()).map(Path::to_owned));
+    let own = || e.path.as_ref().and_then(|p| p.parent()).map(Path::to_owned);
+    // What was pasted lies among the settings, where nobody looks for results.
+    let folder = folder.or_else(|| own().filter(|own| Some(own) != app.start.pasted().as_ref()));
     let folder = folder
         .filter(|f| f.is_dir())
         .or_else(|| directories::UserDirs::new().map(|d| d.home_dir().to_owned()))
@@ -99,7 +102,7 @@ pub fn all(app: &mut App, folder: &Path) {
         jobs.push(FileJob::Export { product: Product::Picture(seen, format), path, replace: false });
     }
     for job in jobs {
-        app.studio.files.push(job);
+        app.studio.file(job);
     }
     if lossy > 0 {
         app.notices.tell(Kind::Warning, app.words.with("export-all-losses", [("count", lossy)]), None);
@@ -154,7 +157,7 @@ pub fn show(app: &mut App, ui: &Ui) {
                 }
             }
             if icon_button(ui, Icon::FolderOpen, &browse).clicked() {
-                let path = PathBuf::from(&state.path);
+                let path = path_of(&state.path);
                 let file = path.file_name().map(|f| f.to_string_lossy().into_owned()).unwrap_or_default();
                 let (title, filter) = (app.words.get("export-title"), app.words.get("pictures"));
                 app.dialogs.ask(ui.ctx(), Ask::Save(path.parent().map(Path::to_owned), file), title, filter);
@@ -169,7 +172,7 @@ pub fn show(app: &mut App, ui: &Ui) {
         } else if let Some(ending) = state.what.ending().filter(|ending| !ends_with(&state.path, ending)) {
             warn(ui, &app.words.with("export-ending", [("ending", ending)]));
         } else if let Some(product @ (Product::CutOuts(..) | Product::Maps(..))) = &product {
-            let names: Vec<_> = product.files(Path::new(state.path.trim())).iter().map(|f| file_name(f)).collect();
+            let names: Vec<_> = product.files(&path_of(&state.path)).iter().map(|f| file_name(f)).collect();
             possible = !names.is_empty();
             if possible {
                 ui.label(caption(app.words.with("export-files", [("files", names.join(", "))])));
@@ -177,7 +180,7 @@ pub fn show(app: &mut App, ui: &Ui) {
                 warn(ui, &app.words.get("export-no-class"));
             }
         }
-        let files = product.iter().flat_map(|p| p.files(Path::new(state.path.trim())));
+        let files = product.iter().flat_map(|p| p.files(&path_of(&state.path)));
         let exists = files.into_iter().any(|f| f.exists());
         if exists {
             let text = app.words.get("export-replace");
@@ -195,9 +198,9 @@ pub fn show(app: &mut App, ui: &Ui) {
         });
     });
     if save && let Some(product) = product(app, &state) {
-        let path = PathBuf::from(state.path.trim());
+        let path = path_of(&state.path);
         app.session.export.folder = path.parent().map(Path::to_owned);
-        app.studio.files.push(FileJob::Export { product, path, replace: state.replace });
+        app.studio.file(FileJob::Export { product, path, replace: state.replace });
     } else if !modal.should_close() {
         app.export = Some(state);
     }
@@ -213,7 +216,7 @@ fn what(app: &App, ui: &mut Ui, state: &mut State, has_result: bool) {
                 let r = ui.add_enabled(there, egui::RadioButton::new(state.what == what, text));
                 let r = r.on_disabled_hover_text(app.words.get(what.why_not()));
                 if r.on_hover_text(app.words.get(&format!("{}-tip", what.key()))).clicked() && state.what != what {
-                    let folder = Path::new(state.path.trim()).parent().map(Path::to_owned).unwrap_or_default();
+                    let folder = path_of(&state.path).parent().map(Path::to_owned).unwrap_or_default();
                     let name = app.studio.current().map(|e| e.name.clone()).unwrap_or_default();
                     state.what = what;
                     state.path = free_name(&folder, &stem(&name), app, what).display().to_string();
@@ -239,7 +242,7 @@ fn format(app: &mut App, ui: &mut Ui, state: &mut State) {
             .response
             .labelled_by(text);
         if chosen != app.session.export.format {
-            state.path = Path::new(&state.path).with_extension(&chosen).display().to_string();
+            state.path = path_of(&state.path).with_extension(&chosen).display().to_string();
             state.replace = false;
             app.session.export.format = chosen;
         }
@@ -278,7 +281,7 @@ fn losses(app: &App, ui: &mut Ui, state: &State, seen: &Composition) -> bool {
 }
 
 fn ends_with(path: &str, ending: &str) -> bool {
-    Path::new(path.trim()).extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
+    path_of(path).extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
 }
 
 /// Whether what is seen is transparent where no class is.
@@ -307,7 +310,7 @@ pub fn chosen(app: &mut App, path: PathBuf) {
 }
 
 fn format_of(path: &str, quality: u8) -> Option<Format> {
-    Some(match Format::from_path(Path::new(path.trim()))? {
+    Some(match Format::from_path(&path_of(path))? {
         Format::Jpeg { .. } => Format::Jpeg { quality },
         other => other,
     })

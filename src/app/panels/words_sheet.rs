@@ -63,7 +63,7 @@ pub fn show(
     let view = navigate(app, ui, r, (id, size), pane, MARGIN, pane_at);
     let v = ui.visuals().clone();
     // The surround is a grey of its own, on which the theme's inks are not made to be read.
-    let (ink, faint) = (egui::Color32::WHITE, egui::Color32::from_gray(if v.dark_mode { 165 } else { 235 }));
+    let (ink, faint) = (egui::Color32::WHITE, egui::Color32::from_gray(if v.dark_mode { 165 } else { 255 }));
     for (cell, rect) in rects.iter().enumerate() {
         let step = cell.checked_sub(1).map_or(Step::Nothing, Step::Word);
         if let Some(scene) = scene(app, ui, line, step, view) {

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::app::commands::Command as C;
 use crate::app::panels::menu_bar::tip;
 use crate::app::session::Task;
-use crate::app::widgets::{elide, icon_only, percent};
+use crate::app::widgets::{asks_default, elide, icon_only, percent};
 use crate::app::words::Words;
 use crate::nn::Precision;
 use crate::zoo;
@@ -112,7 +112,8 @@ fn slider(ui: &mut Ui, slider: egui::Slider<'_>, name: &str, tip: &str) -> bool 
     let text = ui.label(name).id;
     ui.spacing_mut().slider_width = (ui.available_width() - 76.0).max(80.0);
     // A number is taken as a whole, not digit by digit.
-    ui.add(slider.update_while_editing(false)).labelled_by(text).on_hover_text(tip).double_clicked()
+    let r = ui.add(slider.update_while_editing(false)).labelled_by(text).on_hover_text(tip);
+    asks_default(ui, &r)
 }
 
 /// How a result is laid over its original: uniforms of the shader, nothing is computed again.

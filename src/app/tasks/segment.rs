@@ -57,10 +57,8 @@ fn model(app: &mut App, ui: &mut Ui) {
         app.look_for_added(&r.response);
         r
     });
-    if look.model != app.session.segment.model && look.other.as_ref().is_some_and(|o| !app.same_classes(o, &look.model))
-    {
-        look.other = None;
-    }
+    // Also where a result was taken back, with its model.
+    look.other.take_if(|other| *other == look.model || !app.same_classes(other, &look.model));
     if look.other.is_some() && look.other != app.session.segment.other {
         // Two models are there to be compared.
         app.session.compare = CompareMode::Split;
@@ -203,7 +201,9 @@ fn row(
         }
         let chosen = look.class.as_deref() == Some(name);
         let wide = (ui.available_width() - 132.0).max(60.0);
-        let label = if shows { egui::RichText::new(&text) } else { egui::RichText::new(&text).weak() };
+        // Weak letters would not be read on what is chosen.
+        let weak = !shows && !chosen;
+        let label = if weak { egui::RichText::new(&text).weak() } else { egui::RichText::new(&text) };
         // Names begin at the left, however wide the button.
         let r = ui.add(Button::selectable(chosen, (label, egui::Atom::grow())).min_size(vec2(wide, 26.0)).truncate());
         r.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, chosen, &text));

@@ -112,7 +112,10 @@ fn direction(app: &mut App, ui: &mut Ui, facts: Option<&Facts>) {
 fn state(app: &mut App, ui: &mut Ui) {
     let Some((e, asked)) = app.studio.current().zip(app.translation_asked()) else { return };
     let wanted = [Some(asked), app.translation_beside()];
-    let missing: Vec<_> = wanted.into_iter().flatten().filter(|a| e.translation(a).is_none()).collect();
+    let goes =
+        |a: &Asked| app.studio.facts(&a.model).is_none_or(|facts| facts.directions.contains(&a.params.direction));
+    let missing = wanted.into_iter().flatten().filter(|a| e.translation(a).is_none() && goes(a));
+    let missing: Vec<_> = missing.collect();
     if missing.is_empty() {
         return;
     }

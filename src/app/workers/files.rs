@@ -25,7 +25,7 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
                     path: Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
                     picture: Arc::new(picture),
                 },
-                Err(e) => FileOutcome::Refused { name: name_of(path), why: e.to_string() },
+                Err(e) => FileOutcome::refused(path, e.to_string()),
             }),
             FileJob::Keep { name, picture, folder } => {
                 let path = folder.as_ref().map(|f| f.join(format!("{name}.png")));
@@ -65,11 +65,11 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
             }
             FileJob::Recognise(path) => Ok(match recognised(path) {
                 Ok(task) => FileOutcome::Recognised { path: path.clone(), task },
-                Err(e) => FileOutcome::Refused { name: name_of(path), why: e.to_string() },
+                Err(e) => FileOutcome::refused(path, e.to_string()),
             }),
             FileJob::Partner { entry, source, size } => {
                 let found = source.read(*size).unwrap_or_else(|(path, why)| {
-                    desk.part(FileOutcome::Refused { name: name_of(&path), why });
+                    desk.part(FileOutcome::refused(&path, why));
                     None
                 });
                 Ok(FileOutcome::Partner { entry: *entry, found })
@@ -131,11 +131,18 @@ impl Place {
     }
 }
 
+impl FileOutcome {
+    fn refused(path: &Path, why: String) -> FileOutcome {
+        let away = path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        FileOutcome::Refused { path: path.to_owned(), name: name_of(path), why, away }
+    }
+}
+
 /// The pictures that `paths` stand for.
 fn listed(desk: &Desk<FileOutcome>, paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for path in paths {
-        let refused = |why| desk.part(FileOutcome::Refused { name: name_of(path), why });
+        let refused = |why| desk.part(FileOutcome::refused(path, why));
         match path.is_dir().then(|| imaging::pictures_in(path)) {
             None => all.push(path.clone()),
             Some(Ok(inside)) if inside.is_empty() => refused("There are no pictures in this folder.".into()),

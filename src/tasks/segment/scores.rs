@@ -34,6 +34,11 @@ struct Between {
 }
 
 impl Scores {
+    /// Memory that they take.
+    pub fn bytes(&self) -> u64 {
+        size_of_val(&*self.logits) as u64
+    }
+
     /// Takes logits in, `align_corners` telling whether the outermost of them lie on the picture's outermost pixels'
     /// centres (or whether scores and picture share their borders).
     ///
