@@ -379,7 +379,12 @@ fn wrappers_are_taken_off() {
         names(&lightning(state_dict(["model.model.1.weight", "model.model.4.weight"]))),
         ["model.1.weight", "model.4.weight"]
     );
-    assert_eq!(names(&state_dict(["module.conv.weight", "fc.weight"])), ["fc.weight", "module.conv.weight"]);
+    let generator = ["model.1.weight", "model.4.weight"];
+    assert_eq!(names(&lightning(state_dict(generator))), generator);
+    // Wrappers stand anywhere, but two networks that share names are left alone.
+    assert_eq!(names(&state_dict(["x.module.conv.weight", "fc.weight"])), ["fc.weight", "x.conv.weight"]);
+    let alike = ["conv.weight", "module.conv.weight"];
+    assert_eq!(names(&state_dict(alike)), alike);
     // Several networks keep their names.
     let two = Dict(vec![("encoder", network), ("decoder", Dict(vec![("x", other)])), ("epoch", Int(1))]);
     assert_eq!(names(&two), ["decoder.x", "encoder.conv.weight", "encoder.fc.weight"]);

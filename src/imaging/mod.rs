@@ -28,7 +28,7 @@ pub use decode::{Limits, decode, decode_with, open};
 pub use encode::{Format, Loss, encode, encode_labels};
 pub use mix::{export_mixed, faded, picture_from_planar_rgb};
 pub use npy::encode_npy;
-pub use picture::{Picture, Samples};
+pub use picture::{Picture, Samples, grey};
 pub use save::{link_target, save_bytes};
 
 /// Extensions (lower case) that [`is_picture_name`] accepts.

@@ -7,6 +7,13 @@ use rayon::prelude::*;
 
 use super::{ImagingError, Profile, resize};
 
+/// RGB in 0..=1 as grey: PIL's `convert("L")`, the luma of ITU-R BT.601 in 8 bits, which is what networks of one channel
+/// were trained on.
+pub fn grey([r, g, b]: [f32; 3]) -> f32 {
+    let [r, g, b] = [r, g, b].map(|v| u32::from(u8::from_unit(v)));
+    ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as f32 / 255.0
+}
+
 /// RGBA, interleaved, rows from the top, straight (not premultiplied) alpha.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Samples {

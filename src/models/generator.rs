@@ -101,7 +101,8 @@ pub enum Normalisation {
     /// goes into the convolutions' weights.
     Batch,
     /// As a batch norm whose statistics nobody measured: only scaled and shifted, in training and after. Colours and
-    /// brightness pass unchanged by what else is in the picture.
+    /// brightness pass unchanged by what else is in the picture. A batch norm that was never trained looks alike, but
+    /// counts its batches.
     Fixed,
     /// Not at all: `--norm none`.
     None,
@@ -121,7 +122,7 @@ impl Normalisation {
         }
         match (all(&format!("{name}.running_mean"), 0.0), all(&format!("{name}.running_var"), 1.0)) {
             (None, _) => Normalisation::InstanceAffine,
-            (Some(true), Some(true)) => Normalisation::Fixed,
+            (Some(true), Some(true)) if !has("num_batches_tracked") => Normalisation::Fixed,
             _ => Normalisation::Batch,
         }
     }

@@ -9,7 +9,7 @@ use candle_core::{DType, Result as CandleResult, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use super::tally::Tally;
-use crate::nn::{Conv2d, Error, Features, Norm, Options, Padding, Pass, Pool, Result, Statistics, Watch};
+use crate::nn::{Conv2d, Error, Features, Norm, Options, Padding, Pass, Pool, Result, Statistics, Watch, is_flat};
 
 /// The sizes that a checkpoint decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,7 +173,8 @@ impl TransformerNet {
             return Err(Error::Shape(format!("the network has {rows} styles but the mix has {} weights", mix.len())));
         }
         let (b, c, h, w) = x.dims4()?;
-        let mut pass = Pass::new(pool, watch, self.flops([b, c, h, w])?).with_statistics(statistics);
+        let pass = Pass::new(pool, watch, self.flops([b, c, h, w])?).with_statistics(statistics);
+        let mut pass = pass.with_flat(is_flat(x)?);
         let mut h = pass.enter(x)?;
         for layer in &self.down {
             h = layer.run(&mut pass, &h, mix, true)?;

@@ -23,8 +23,11 @@ pub struct Config {
     pub down: [[usize; 2]; DEPTH + 1],
     /// On the way up, from the smallest size on.
     pub up: [[usize; 2]; DEPTH],
-    /// Whether it grows bilinearly rather than by transposed convolutions, which also halve the channels.
+    /// Whether it grows bilinearly rather than by transposed convolutions.
     pub bilinear: bool,
+    /// What leaves those: half of the channels, in checkpoints of before April 2020 all. 0 where
+    /// there are none.
+    pub grown: [usize; DEPTH],
     /// Classes with the background.
     pub classes: usize,
 }
@@ -40,7 +43,8 @@ impl Config {
             let out = if n == 1 { width } else { n * width / half };
             [if bilinear { n * width } else { out }, out]
         });
-        Config { channels: 3, down, up, bilinear, classes }
+        let grown = [8, 4, 2, 1].map(|n| if bilinear { 0 } else { n * width });
+        Config { channels: 3, down, up, bilinear, grown, classes }
     }
 
     /// Reads the sizes off a checkpoint's tensors.
@@ -67,6 +71,10 @@ impl Config {
         }
         for (i, widths) in config.up.iter_mut().enumerate() {
             *widths = pair(&format!("up{}.conv", i + 1))?;
+        }
+        for (i, grown) in config.grown.iter_mut().enumerate() {
+            // One that is missing is named when it is needed.
+            *grown = dims(format!("up{}.up.weight", i + 1)).map_or(0, |[_, outs]| outs);
         }
         config.classes = dims("outc.conv.weight".into())?[0];
         Ok(config)
@@ -103,16 +111,16 @@ fn double_conv(ins: usize, [mid, out]: [usize; 2], vb: &VarBuilder<'_>) -> Resul
 }
 
 impl Up {
-    /// `ins` channels from below, `beside` from the way down.
-    fn new(cfg: &Config, [ins, beside]: [usize; 2], widths: [usize; 2], vb: &VarBuilder<'_>) -> Result<Up> {
-        let half = if cfg.bilinear { ins } else { ins / 2 };
-        let transposed = || {
+    /// `ins` channels from below, of which a transposed convolution makes `grown`, `beside` from the way down.
+    fn new(grown: Option<usize>, [ins, beside]: [usize; 2], widths: [usize; 2], vb: &VarBuilder<'_>) -> Result<Up> {
+        let transposed = |grown: usize| {
             let vb = vb.pp("up");
-            let (weight, bias) = (vb.get((ins, half, 2, 2), "weight")?, vb.get(half, "bias")?);
+            let (weight, bias) = (vb.get((ins, grown, 2, 2), "weight")?, vb.get(grown, "bias")?);
             Conv2d::transposed(&weight, Some(&bias), Options { stride: 2, ..Options::default() }, 0)
         };
-        let transposed = (!cfg.bilinear).then(transposed).transpose()?;
-        Ok(Up { transposed, convs: double_conv(half.saturating_add(beside), widths, &vb.pp("conv"))? })
+        let transposed = grown.map(transposed).transpose()?;
+        let ins = grown.unwrap_or(ins).saturating_add(beside);
+        Ok(Up { transposed, convs: double_conv(ins, widths, &vb.pp("conv"))? })
     }
 
     fn run(&self, x: Features, beside: Features, pass: &mut Pass<'_>) -> Result<Features> {
@@ -168,7 +176,8 @@ impl Unet {
         }
         let mut up = Vec::with_capacity(cfg.up.len());
         for (i, (widths, beside)) in cfg.up.iter().zip(cfg.down.iter().rev().skip(1)).enumerate() {
-            up.push(Up::new(&cfg, [ins, beside[1]], *widths, &vb.pp(format!("up{}", i + 1)))?);
+            let grown = cfg.grown.get(i).copied().filter(|_| !cfg.bilinear);
+            up.push(Up::new(grown, [ins, beside[1]], *widths, &vb.pp(format!("up{}", i + 1)))?);
             ins = widths[1];
         }
         let last = classifier([cfg.classes, ins], &vb.pp("outc.conv"))?;

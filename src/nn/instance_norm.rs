@@ -48,6 +48,12 @@ impl ChannelStatistics {
         with_slice(&x.contiguous()?, |values| Ok(ChannelStatistics::of(&measured(values, b * c))))
     }
 
+    /// Of channels that are constant but for rounding: a variance without end leaves the norm's shift alone.
+    pub(super) fn constant(self) -> ChannelStatistics {
+        let variance = vec![f32::INFINITY; self.variance.len()];
+        ChannelStatistics { variance, ..self }
+    }
+
     /// As [`ChannelStatistics::measure`] by candle's operations, on any device and in any type.
     pub(super) fn of_tensor(x: &Tensor) -> Result<ChannelStatistics> {
         let mean = x.mean_keepdim((2, 3))?;
@@ -67,6 +73,19 @@ impl ChannelStatistics {
         })
         .collect()
     }
+}
+
+/// Whether each channel of each picture of `x`, `[batch, channels, height, width]`, has one value.
+///
+/// # Errors
+/// [`Error::Candle`].
+pub fn is_flat(x: &Tensor) -> Result<bool> {
+    let (b, c, h, w) = x.dims4()?;
+    if !on_cpu(x) || h * w == 0 {
+        return Ok(false);
+    }
+    let flat = |plane: &[f32]| plane.iter().all(|value| Some(value) == plane.first());
+    with_slice(&x.contiguous()?, |values| Ok(b * c > 0 && values.chunks(h * w).all(flat)))
 }
 
 /// Where the means and variances of a network's norms come from. One [`ChannelStatistics`] per norm, in the order of the

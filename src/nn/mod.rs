@@ -26,7 +26,7 @@ pub(crate) use conv2d::with_slice;
 pub use conv2d::{Activation, Conv2d, Options, Padding, reflection_pad};
 pub use crf::Crf;
 pub use features::Features;
-pub use instance_norm::{ChannelStatistics, EPS, Norm, Statistics, instance_norm};
+pub use instance_norm::{ChannelStatistics, EPS, Norm, Statistics, instance_norm, is_flat};
 pub use kernel::Isa;
 pub use pass::Pass;
 pub use pool::Pool;

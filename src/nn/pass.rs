@@ -19,6 +19,7 @@ pub struct Pass<'a> {
     pool: Pool,
     watch: &'a Watch<'a>,
     statistics: Statistics<'a>,
+    flat: bool,
     norms: usize,
     done: f64,
     total: f64,
@@ -28,7 +29,7 @@ impl<'a> Pass<'a> {
     /// `total` multiply-adds times two ([`Conv2d::flops`]) are ahead: what progress is measured against. 0 reports none.
     /// Norms take the picture's own statistics.
     pub fn new(pool: &Pool, watch: &'a Watch<'a>, total: f64) -> Pass<'a> {
-        Pass { pool: pool.clone(), watch, statistics: Statistics::Compute, norms: 0, done: 0.0, total }
+        Pass { pool: pool.clone(), watch, statistics: Statistics::Compute, flat: false, norms: 0, done: 0.0, total }
     }
 
     /// The same with the norms' means and variances from elsewhere, or kept.
@@ -38,6 +39,13 @@ impl<'a> Pass<'a> {
             into.clear();
         }
         Pass { statistics, ..self }
+    }
+
+    /// The same for a picture of one colour, if it is `flat`, in a network that pads by the picture itself: every channel is
+    /// constant then, and each norm gives its shift. A norm would bring what convolutions round to variance 1.
+    #[must_use]
+    pub fn with_flat(self, flat: bool) -> Pass<'a> {
+        Pass { flat, ..self }
     }
 
     /// Takes a tensor in, without a copy where it lies in order.
@@ -172,6 +180,7 @@ impl<'a> Pass<'a> {
     fn resolve(&mut self, own: Option<ChannelStatistics>, len: usize) -> Result<ChannelStatistics> {
         let index = self.norms;
         self.norms += 1;
+        let own = if self.flat { own.map(ChannelStatistics::constant) } else { own };
         let statistics = match (&mut self.statistics, own) {
             (Statistics::Replay(given), _) => given.get(index).cloned(),
             (Statistics::Record(into), Some(own)) => {

@@ -17,7 +17,7 @@ use crate::models::{
     resnet, transformer_net, vgg,
 };
 use crate::nn::{self, Pass, Pool, Precision, Statistics, Watch};
-use crate::zoo::{self, ZooError};
+use crate::zoo::{self, TwoWay, ZooError};
 
 /// Tensors by name.
 type Tensors = HashMap<String, Tensor>;
@@ -116,7 +116,8 @@ impl Input<'_> {
 ///
 /// Sizes, and so how many layers a ResNet has, are read from the weights. A network with several styles gives the one its
 /// first row holds. A generator with batch norms also gives `output_batchstats`, normalised by the picture's own
-/// statistics: pix2pix's `test.py` without `--eval`. A classifier gives its logits as `output`, and `features`; a ResNet
+/// statistics: pix2pix's `test.py` without `--eval`. A checkpoint of generators both ways gives what the way back makes of
+/// the same input, too, as `output_back`. A classifier gives its logits as `output`, and `features`; a ResNet
 /// its last stage as `layer4`, that averaged to 14 x 14 as `output` (what captioning networks attend to), and `logits`
 /// where it has a classifier. FCN-8s also gives what FCN-16s and FCN-32s would have said, `output_16s` and `output_32s`.
 /// VGG-16 gives `relu1_2`, `relu2_2`, `relu3_3` and `relu4_3`, the last as `output` too.
@@ -184,10 +185,15 @@ fn generator<N: Generator>(
 ) -> Result<Vec<(&'static str, Tensor)>, TaskError> {
     let pool = Pool::default();
     let run = |net: &N| net.forward_with(x, Statistics::Compute, watch, &pool);
-    let kept = N::from_tensors(tensors.clone(), false)?;
-    let mut outputs = vec![("output", run(&kept)?)];
-    if kept.has_batch_norm() {
-        outputs.push(("output_batchstats", run(&N::from_tensors(tensors, true)?)?));
+    let mut outputs = Vec::new();
+    let names = [["output", "output_batchstats"], ["output_back", "output_back_batchstats"]];
+    // Of a checkpoint of both ways the first one that it has is the main one.
+    for (tensors, [name, own]) in TwoWay::of(tensors).generators.into_iter().flatten().zip(names) {
+        let kept = N::from_tensors(tensors.clone(), false)?;
+        outputs.push((name, run(&kept)?));
+        if kept.has_batch_norm() {
+            outputs.push((own, run(&N::from_tensors(tensors, true)?)?));
+        }
     }
     Ok(outputs)
 }

@@ -11,7 +11,7 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::TaskError;
-use crate::imaging::{Picture, Samples};
+use crate::imaging::{self, Picture, Samples};
 use crate::models::{Segmenter, Tally};
 use crate::nn::{self, Error, Pass, Pool, Precision, Watch};
 use crate::zoo::{self, Card};
@@ -328,9 +328,7 @@ impl SegmentationModel {
         let mut planes = seen.to_planar_rgb();
         let plane = seen.pixels() as usize;
         if self.network.channels() == 1 {
-            // ITU-R BT.601, as PIL's conversion to grey.
-            let grey = |i: usize| 0.299 * planes[i] + 0.587 * planes[plane + i] + 0.114 * planes[2 * plane + i];
-            planes = (0..plane).map(grey).collect();
+            planes = (0..plane).map(|i| imaging::grey([0, 1, 2].map(|c| planes[c * plane + i]))).collect();
         }
         self.network.normalisation().apply(&mut planes, plane);
         planes

@@ -103,7 +103,7 @@ pub enum ZooError {
         known: String,
     },
     /// A checkpoint of a network that no task runs one of.
-    #[error("the weights are {architecture}'s, which no task can use; what can be used is {known}")]
+    #[error("the weights are {architecture}'s, which only `lucida forward` runs; what can be added is {known}")]
     NoTask {
         /// As in `lucida forward --arch`.
         architecture: &'static str,

@@ -6,9 +6,9 @@ use std::collections::hash_map::Entry;
 use candle_core::Tensor;
 
 use super::archive::Saved;
-use super::clipped;
 use super::layout::Layout;
 use super::pickle::{Pickle, Reason, Value};
+use super::{clipped, recognise, task_of};
 
 /// What scripts call the weights beside epochs and optimizers, those to be preferred first: averaged weights (`ema`), as
 /// in BasicSR, are the ones its results are made with.
@@ -85,31 +85,65 @@ pub(super) fn tensors(saved: &Saved<'_>, file: usize) -> Reason<HashMap<String, 
     Ok(bare(tensors, lightning))
 }
 
-/// Without the prefixes that wrapping modules put before every name: `module.` (`DataParallel`), `_orig_mod.`
-/// (`torch.compile`) and, where a Lightning module or the like holds the network, `model.`. A generator of CycleGAN and
-/// its kin names all its layers `model.`, and a number or `model.` again comes after: that is its own.
-pub(super) fn bare(mut tensors: HashMap<String, Tensor>, lightning: bool) -> HashMap<String, Tensor> {
-    let mut may_be_wrapped = true;
-    loop {
-        if tensors.keys().any(|name| name.starts_with("module.")) {
-            tensors.remove("n_averaged"); // what `torch.optim.swa_utils.AveragedModel` counts
-        }
-        let everywhere = |prefix: &str| !tensors.is_empty() && tensors.keys().all(|name| name.starts_with(prefix));
-        let own = |rest: &str| rest.starts_with("model.") || rest.starts_with(|c: char| c.is_ascii_digit());
-        let prefix = if let Some(prefix) = ["module.", "_orig_mod."].into_iter().find(|prefix| everywhere(prefix)) {
-            prefix
-        } else if may_be_wrapped
-            && everywhere("model.")
-            && (lightning || !tensors.keys().any(|name| name.strip_prefix("model.").is_some_and(own)))
-        {
-            may_be_wrapped = false;
-            "model."
-        } else {
-            return tensors;
-        };
-        let short = |(name, t): (String, Tensor)| (name.strip_prefix(prefix).unwrap_or(&name).to_owned(), t);
-        tensors = tensors.into_iter().map(short).collect();
+/// Named as the network's own code names them: without what wrapping modules put before, anywhere for `module.`
+/// (`DataParallel`) and `_orig_mod.` (`torch.compile`), and where nothing else is known also without what else stands
+/// before the one network of the file that a task runs (`net.`, `netG.` beside `netD.`).
+pub(super) fn bare(tensors: HashMap<String, Tensor>, lightning: bool) -> HashMap<String, Tensor> {
+    let tensors = unwrapped(tensors);
+    let found = freed(tensors.clone(), lightning);
+    if recognise(&found).is_ok() {
+        return found;
     }
+    if lightning {
+        let as_it_is = freed(tensors, false);
+        if recognise(&as_it_is).is_ok() {
+            return as_it_is;
+        }
+    }
+    only_network(&found).unwrap_or(found)
+}
+
+/// Without `module` and `_orig_mod` in the names, and what `torch.optim.swa_utils.AveragedModel` counts; U-Nets of
+/// Pytorch-UNet of before October 2019 under today's names.
+fn unwrapped(tensors: HashMap<String, Tensor>) -> HashMap<String, Tensor> {
+    let is_own = |part: &&str| !["module", "_orig_mod"].contains(part);
+    let old_unet = tensors.keys().any(|name| name.ends_with("inc.conv.conv.0.weight"));
+    let named = |name: &str| {
+        let mut name = name.split('.').filter(is_own).collect::<Vec<_>>().join(".");
+        if old_unet {
+            name = name.replace("mpconv.1.conv.", "maxpool_conv.1.double_conv.");
+            name = name.replace("inc.conv.conv.", "inc.double_conv.").replace("conv.conv.", "conv.double_conv.");
+        }
+        name
+    };
+    let counts = |name: &str| name == "n_averaged" || name.ends_with(".n_averaged");
+    let short: HashMap<_, _> =
+        tensors.iter().filter(|(name, _)| !counts(name)).map(|(name, t)| (named(name), t.clone())).collect();
+    // Two of one name would be one network's and another's.
+    if short.len() == tensors.keys().filter(|name| !counts(name)).count() { short } else { tensors }
+}
+
+/// Without `model.`, where a Lightning module or the like holds the network. A generator of CycleGAN and its kin names all
+/// its layers so, and a number or `model.` again comes after: that is its own.
+fn freed(tensors: HashMap<String, Tensor>, lightning: bool) -> HashMap<String, Tensor> {
+    let own = |rest: &str| rest.starts_with("model.") || rest.starts_with(|c: char| c.is_ascii_digit());
+    let wrapped = |name: &String| name.strip_prefix("model.").is_some_and(|rest| lightning || !own(rest));
+    if tensors.is_empty() || !tensors.keys().all(wrapped) {
+        return tensors;
+    }
+    tensors.into_iter().map(|(name, t)| (name.strip_prefix("model.").unwrap_or(&name).to_owned(), t)).collect()
+}
+
+/// The tensors of the only part of a checkpoint, by the first words of the names, that a task has a use for.
+fn only_network(tensors: &HashMap<String, Tensor>) -> Option<HashMap<String, Tensor>> {
+    let mut parts: HashMap<&str, HashMap<String, Tensor>> = HashMap::new();
+    for (name, tensor) in tensors {
+        if let Some((part, rest)) = name.split_once('.') {
+            parts.entry(part).or_default().insert(rest.to_owned(), tensor.clone());
+        }
+    }
+    let mut useful = parts.into_values().filter(|part| task_of(part).is_ok());
+    useful.next().filter(|_| useful.next().is_none())
 }
 
 /// A walk over what a pickle holds.

@@ -1,6 +1,6 @@
 //! Shapes and resizing.
 
-use lucida::imaging::{Picture, Samples, picture_from_planar_rgb};
+use lucida::imaging::{Picture, Samples, grey, picture_from_planar_rgb};
 use moxcms::ColorProfile;
 
 use crate::{picture, with_profile};
@@ -80,5 +80,13 @@ fn no_fringe_at_alpha_edges() {
                 assert!(p[3] == 0 || orange, "{size}: {p:?}");
             }
         }
+    }
+}
+
+#[test]
+fn grey_is_what_pil_makes_of_a_colour() {
+    let of_pil = [([255, 0, 0], 76), ([0, 255, 0], 150), ([0, 0, 255], 29), ([10, 20, 30], 18), ([200, 101, 3], 119)];
+    for (colour, expected) in of_pil {
+        assert_eq!((grey(colour.map(|v| v as f32 / 255.0)) * 255.0).round() as u8, expected, "{colour:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::imaging::Picture;
+use crate::imaging::{self, Picture};
 
 /// How a network sees pictures. Lengths in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,19 +89,15 @@ impl<'a> Source<'a> {
                 let Some(p) = row.get(mirror(x, real[0])) else {
                     return;
                 };
-                let value = |v: f32| v * span + black;
-                let over = |c: usize| value(self.ground[c] + (p[c] - self.ground[c]) * p[3]);
-                (red[x], green[x], blue[x]) =
-                    if p[3] == 1.0 { (value(p[0]), value(p[1]), value(p[2])) } else { (over(0), over(1), over(2)) };
+                let over = |c: usize| self.ground[c] + (p[c] - self.ground[c]) * p[3];
+                let mut seen = if p[3] == 1.0 { [p[0], p[1], p[2]] } else { [0, 1, 2].map(over) };
+                if self.frame.channels == 1 {
+                    seen = [imaging::grey(seen); 3];
+                }
+                [red[x], green[x], blue[x]] = seen.map(|v| v * span + black);
             }
         });
-        if self.frame.channels == 1 {
-            // ITU-R BT.601, as PIL's conversion to grey.
-            for i in 0..plane {
-                planar[i] = 0.299 * planar[i] + 0.587 * planar[plane + i] + 0.114 * planar[2 * plane + i];
-            }
-            planar.truncate(plane);
-        }
+        planar.truncate(self.frame.channels * plane);
         planar
     }
 }
