@@ -10,7 +10,7 @@ cancel = Cancel
 original = Original
 result = Result
 pictures = Pictures
-parameters = parameters
+parameters = { $count } parameters
 
 cmd-open = Open pictures…
 cmd-open-tip = Choose one or more pictures to work on.
@@ -72,7 +72,7 @@ cmd-task-segment-short = Segment
 cmd-task-segment-tip = Tell what each pixel shows: people, cars, the sky. Colours glide over the picture.
 cmd-task-translate = Translate
 cmd-task-translate-short = Translate
-cmd-task-translate-tip = Make another kind of picture of it: an anime of a photo, a map of an aerial photo, and back again.
+cmd-task-translate-tip = Turn the picture into another kind of picture: a photo into anime, an aerial photo into a map, and back. (Pictures, not languages.)
 cmd-task-caption = Caption
 cmd-task-caption-short = Caption
 cmd-task-caption-tip = Say in a sentence what is in the picture, word by word, and show where the network looked for each word.
@@ -80,8 +80,8 @@ cmd-play-words = Play the words
 cmd-play-words-tip = Show one word after another with its place in the picture, again and again. Arrow keys step.
 cmd-copy-sentence = Copy the sentence
 cmd-copy-sentence-tip = Put the sentence on the clipboard, as text.
-cmd-free-words = Let it choose again
-cmd-free-words-tip = Take back the words that the sentence has to begin with.
+cmd-free-words = Clear forced words
+cmd-free-words-tip = Drop the words you fixed at the start; the network chooses the whole sentence again.
 cmd-open-checkpoint = Open a checkpoint…
 cmd-open-checkpoint-tip = Use weights from a file (.pth, .safetensors): torchvision's FCN, DeepLabV3 or LR-ASPP or a U-Net to segment, CycleGAN's, pix2pix's or CUT's generators to translate, the decoder of “a PyTorch Tutorial to Image Captioning” with its WORDMAP beside it to caption. Dropping the file on the window does the same.
 checkpoints = Checkpoints
@@ -123,11 +123,11 @@ palette-hint = Type a command
 palette-none = No command has these words.
 
 invitation = Drop a picture here
-invitation-more = or a whole folder. Lucida repaints it on this computer; nothing leaves it.
+invitation-more = or a whole folder. Lucida works on this computer; nothing leaves it.
 drop-here =
     { $count ->
-        [one] Drop to open the picture
-       *[other] Drop to open { $count } pictures
+        [one] Drop to open it
+       *[other] Drop to open all { $count }
     }
 canvas-label = Canvas with { $name }
 split-handle = Split line
@@ -154,7 +154,7 @@ stroke-medium = Medium ({ $pixels } px)
 stroke-broad = Broad ({ $pixels } px)
 stroke-bold = Bold ({ $pixels } px)
 bf16 = Faster, less exact arithmetic (bf16)
-bf16-tip = Multiplies with 8 significant bits instead of 24 and paints the picture anew, sooner. Measured on the sample pictures, colours differ by at most 4 of 255 levels, by 2 or less in 99.9 % of all values.
+bf16-tip = Multiplies with 8 significant bits instead of 24 and paints the picture anew, sooner. Measured on the sample pictures, colours differ by 0.34 of 255 levels on average, by 10 or less in 99.8 % of all values.
 bf16-missing = This processor lacks the instructions for it (AVX512-BF16).
 
 style-hokusai-great-wave = Great Wave
@@ -193,9 +193,9 @@ model-deeplabv3plus-voc-tip = Twenty kinds of things in any photo: people, anima
 model-deeplabv3plus-camvid = Streets · DeepLabV3+
 model-deeplabv3plus-camvid-tip = Dilated convolutions look far around each place (ASPP), and a decoder brings the edges back.
 model-unet-camvid = Streets · U-Net
-model-unet-camvid-tip = Every size of the way down is joined again on the way up, so fine things survive. Each step up grows to the size of what it joins, so odd sizes fit: 7 to 3 to 6 would not.
+model-unet-camvid-tip = The network shrinks the picture, then grows it again, and joins both at every size (skip connections), so fine things survive.
 model-fcn-8s-camvid = Streets · FCN-8s
-model-fcn-8s-camvid-tip = Scores at a 32nd of the size, mended by skips from a 16th and an 8th.
+model-fcn-8s-camvid-tip = Rough class scores at 1/32 of the size, refined with scores at 1/16 and 1/8 (skip connections).
 model-fcn-16s-camvid = Streets · FCN-16s
 model-fcn-16s-camvid-tip = The same network with one skip less: from a 16th of the size.
 model-fcn-32s-camvid = Streets · FCN-32s
@@ -205,7 +205,7 @@ show-classes-tip = Each pixel in the colour of its likeliest class.
 show-probability = Probability
 show-probability-tip = How likely the chosen class is, place by place. Click a class to choose it.
 show-uncertainty = Doubt
-show-uncertainty-tip = Where the network is unsure: the entropy of its probabilities.
+show-uncertainty-tip = Where the network cannot decide between classes (the entropy of its probabilities).
 mode-fill = Fill
 mode-fill-tip = Colours over the photo.
 mode-outlines = Outlines
@@ -213,7 +213,7 @@ mode-outlines-tip = Lines around each class; the photo stays as it is.
 mode-cut-out = Cut-out
 mode-cut-out-tip = The photo only where a shown class is; the rest becomes transparent, also in an exported PNG. Opacity has no say.
 colormap = Colours
-colormap-tip = From nothing to all. Viridis, Magma and Cividis grow evenly lighter; Cividis looks alike to colour-blind people.
+colormap-tip = The colours from the lowest value to the highest. Viridis, Magma and Cividis brighten evenly; Cividis looks much the same to colour-blind people.
 opacity = Opacity
 opacity-tip = How strongly the overlay covers the photo. Nothing is computed again.
 show-names = Names
@@ -239,22 +239,22 @@ crf-colour = Colour tolerance
 crf-colour-tip = How unlike two colours (0 to 255) may be and still agree. Default: 8.
 detail = Detail
 detail-tip = The size the network sees the picture at. Larger finds smaller things, takes longer, and may take large things to pieces.
-detail-usual = As usual
-detail-usual-pixels = As usual ({ $pixels } px)
+detail-usual = Default size
+detail-usual-pixels = Default size ({ $pixels } px)
 detail-pixels = { $pixels } px
 scale-probability = Probability of { $class }
 scale-uncertainty = Doubt (entropy)
 scale-sure = sure
-scale-unsure = any class
+scale-unsure = unsure
 job-segment = { $model }
 job-meet = Loading { $model }
 job-translate = { $model } · { $way }
 
 model-none = None
 model-cyclegan-anime = Anime · CycleGAN
-model-cyclegan-anime-tip = Learnt from photos and cartooned pictures that have nothing to do with each other; what holds them together is that the way back must come home.
+model-cyclegan-anime-tip = Learnt from photos and cartooned pictures that are not pairs; the rule is that translating back must give the original again.
 model-cyclegan-maps = Maps · CycleGAN
-model-cyclegan-maps-tip = Aerial photos and maps, learnt as two heaps that nobody told apart into pairs.
+model-cyclegan-maps-tip = Learnt from aerial photos and maps without being told which photo belongs to which map.
 model-pix2pix-maps = Maps · pix2pix
 model-pix2pix-maps-tip = The same aerial photos and maps, learnt from pairs: for each photo the network was told the map.
 domain-photo = photo
@@ -266,15 +266,15 @@ translate-no-model = No model of this task is at hand. Open a checkpoint of Cycl
 translate-way = { $from } → { $to }
 translate-way-tip = Translate { $way }.
 translate-one-way = This model goes one way only. Join the checkpoint of the way back to it.
-translate-other-way = This model does not go this way.
+translate-other-way = This model cannot translate in this direction. Choose the other direction or another model.
 translate-joined = Way back: { $name }
 translate-part = Take the way back off again
 translate-running = Translating…
 translate-none = This picture is not translated.
 translate-again = Translate this picture
-translate-other = Beside
+translate-other = Against
 translate-other-tip = A second model on the same picture.
-translate-no-other = There is no second model. Open a checkpoint, or choose a model beside which there is one.
+translate-no-other = There is no second model. Choose one under Against, or open a checkpoint.
 translate-no-judge = There is no discriminator with this model.
 translate-partner = True partner: { $name }
 translate-no-partner = No true partner was found beside the picture.
@@ -283,7 +283,7 @@ translate-size-tip = The longer side of the picture as the networks see it. Gene
 size-own = The picture's own ({ $pixels } px)
 translate-bf16-tip = Multiplies with 8 significant bits instead of 24 and translates the picture anew, sooner.
 own-statistics = The picture's own statistics
-own-statistics-tip = Batch norms measure this picture instead of what was kept in training: what pix2pix's test.py does without --eval, and what most published results were made with.
+own-statistics-tip = Normalise with this picture's own averages instead of those kept in training (batch norm); colours and contrast change. It is what pix2pix's test.py does without --eval, and what most published results were made with.
 view-result = Result
 view-result-tip = The translated picture, compared with the original in any way.
 view-cycle = Cycle
@@ -293,7 +293,7 @@ view-beside-tip = Two models on the same picture, and what is true where that is
 cycle-error = Where it did not come home
 cycle-error-tip = The cycle's error as a map over the way back: bright where it is far from the original. One scale for all pictures.
 cycle-judged = Which patches look fake
-cycle-judged-tip = What the discriminator (PatchGAN) says of each patch of the translation, as a map over it: 1 is what it says of real pictures, 0 of made ones.
+cycle-judged-tip = The score that the discriminator (PatchGAN, the network that tells real from made) gives each patch, laid over the translation: near 1 it takes the patch for real, near 0 for made.
 cycle-identity = Identity
 cycle-identity-tip = What the way back makes of the picture itself, which is already there: it should stay as it is.
 cycle-error-mean = Cycle error
@@ -301,7 +301,7 @@ cycle-error-mean-tip = The mean difference between the picture and its way there
 cycle-identity-mean = Identity error
 cycle-identity-mean-tip = The mean difference between the picture and what the way back makes of it.
 cycle-judged-mean = Discriminator
-cycle-judged-mean-tip = The mean over all patches: 1 is what it says of real pictures, 0 of made ones; values beyond both occur.
+cycle-judged-mean-tip = The mean score of all patches: near 1 real, near 0 made. Values beyond both can occur.
 pane-original = { $formula } · { $domain }
 pane-result = { $formula } · as { $domain }
 pane-back = { $formula } · { $domain } again
@@ -329,7 +329,7 @@ export-what-back-tip = The translation translated back.
 export-what-error = Error map
 export-what-error-tip = The way back under the map of how far it is from the original.
 export-what-verdict = Patch scores
-export-what-verdict-tip = The translation under the map of what the discriminator says of its patches.
+export-what-verdict-tip = The translation with the discriminator's patch scores laid over it.
 export-what-identity = Identity
 export-what-identity-tip = What the way back makes of the picture itself.
 caption-model-tip = The network that looks and the one that speaks, and what they were taught.
@@ -337,7 +337,7 @@ caption-no-model = No model of this task is at hand. Open a checkpoint of “a P
 caption-running = Looking at the picture…
 caption-none = This picture has no caption.
 caption-again = Caption this picture
-caption-beside = Beside
+caption-beside = Against
 caption-beside-tip = A second sentence about the same picture: another model's, or the greedy one of this model.
 caption-greedy = Greedy (beam 1)
 caption-greedy-short = greedy
@@ -347,9 +347,9 @@ caption-next = Likeliest words after “{ $words }”
 caption-next-tip = What the network expected at the step that is shown, whatever was chosen then.
 caption-next-word = Next word: { $word }, { $share }
 caption-next-word-tip = Have this word said here; the sentence goes on from it by itself.
-caption-forced = Has to begin with
+caption-forced = Forced start:
 caption-forced-word = Forced word: { $word }
-caption-forced-word-tip = Let the sentence choose for itself from this word on.
+caption-forced-word-tip = Click to let the network choose again from this word on.
 caption-sentences =
     { $count ->
         [one] The sentence of the beam
@@ -362,16 +362,16 @@ caption-row-tip = Show this sentence, with its own maps.
 caption-log-prob = log p { $sum } · { $mean } a word
 caption-log-prob-tip = The natural logarithm of the sentence's probability, its end included, and its mean over the words. Nearer to 0 is likelier.
 caption-beam = Beam
-caption-beam-tip = How many hypotheses go on at a time. 1 is greedy; more find likelier sentences, and take longer. Default: 5.
+caption-beam-tip = How many sentences (hypotheses) are carried on at a time. 1 takes only the likeliest word each time (greedy); more find likelier sentences, and take longer. Default: 5.
 caption-length = Length norm
 caption-length-tip = Sentences are ranked by log-probability over length to this power. 0 favours short ones, 1 ranks by the mean over the words. A double click returns to what measured best for the model.
 caption-spotlight = Spotlight
 caption-spotlight-tip = The photo stays light where the network looked, and grows dark elsewhere. Without it colours lie over the photo.
 caption-dim = Darkness
 caption-dim-tip = How dark it grows where the network did not look. Nothing is computed again.
-scale-each = Each word its own
+scale-each = Scale per word
 scale-each-tip = Each word's map goes up to its own highest value: what it looked at most is always plain to see.
-scale-common = One scale
+scale-common = Shared scale
 scale-common-tip = All words of the sentence share one scale, so that their maps can be compared.
 caption-no-attention = This model has no attention: it looks at the whole picture once, before the first word.
 caption-looks-once = looks once
@@ -446,7 +446,7 @@ export-what-sentence = Sentence
 export-what-sentence-tip = The sentence as text.
 export-what-tree = Beam tree
 export-what-tree-tip = The tree of the beam as a drawing (SVG).
-export-not-there = It is not there: choose it in the view of the cycle first.
+export-not-there = There is no such result yet. Wait until it is finished; for a part of a cycle, choose the Cycle view first.
 export-ending = The name must end in .{ $ending }.
 export-files = Files: { $files }
 
@@ -511,8 +511,8 @@ saved-many = { $count } files saved in { $folder }
 removed = { $name } is out of the film strip; the file is where it was.
 closing-writes =
     { $count ->
-        [one] One picture is still being written; the window closes after it. Close it again to leave that out.
-       *[other] { $count } pictures are still being written; the window closes after them. Close it again to leave them out.
+        [one] One picture is still being written; the window closes after it. Close again to quit without it.
+       *[other] { $count } pictures are still being written; the window closes after them. Close again to quit without them.
     }
 copied = Copied to the clipboard
 
@@ -523,8 +523,8 @@ open-path-open = Open
 no-dialog = This system shows no file dialog (on Linux install zenity or a desktop portal). Type the path here, or drop files on the window.
 pictures-away =
     { $count ->
-        [one] The folder of one picture of the last time cannot be found. When its disk is back, so is the picture.
-       *[other] The folders of { $count } pictures of the last time cannot be found. When their disk is back, so are they.
+        [one] The folder of one picture from last time cannot be found. Reconnect its disk; the picture is back at the next start.
+       *[other] The folders of { $count } pictures from last time cannot be found. Reconnect their disk; the pictures are back at the next start.
     }
 no-room =
     { $count ->

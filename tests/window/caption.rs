@@ -287,7 +287,7 @@ fn a_word_is_forced_and_let_go_of_again() {
     press(&mut h, Role::Button, &format!("Forced word: {word}"));
     captioned(&mut h);
     assert_eq!(asked(&h).params.prefix, [first]);
-    press(&mut h, Role::Button, "Let it choose again");
+    press(&mut h, Role::Button, "Clear forced words");
     assert_eq!(told(&h).sentence(), free.sentence());
     assert!(h.state().studio.nets.is_idle(), "the free sentence was there");
     h.key_press_modifiers(Modifiers::COMMAND, Key::Z);

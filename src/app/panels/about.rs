@@ -18,13 +18,8 @@ pub fn show(app: &mut App, ui: &Ui) {
         ScrollArea::vertical().max_height(400.0).show(ui, |ui| {
             for card in crate::zoo::models() {
                 ui.strong(&card.id);
-                ui.label(caption(format!(
-                    "{} · {} {} · {}",
-                    card.architecture,
-                    card.parameters,
-                    app.words.get("parameters"),
-                    card.licence
-                )));
+                let parameters = app.words.with("parameters", [("count", grouped(card.parameters))]);
+                ui.label(caption(format!("{} · {parameters} · {}", card.architecture, card.licence)));
                 for s in &card.styles {
                     ui.label(format!("{}, {} ({})", s.title, s.artist, s.year));
                 }
@@ -38,4 +33,20 @@ pub fn show(app: &mut App, ui: &Ui) {
         }
     });
     app.about = !modal.should_close();
+}
+
+/// A number with a comma after every three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).collect();
+    groups.reverse();
+    String::from_utf8_lossy(&groups.join(&b',')).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_read_in_threes() {
+        assert_eq!([7, 999, 1000, 1678912].map(super::grouped), ["7", "999", "1,000", "1,678,912"]);
+    }
 }

@@ -214,7 +214,7 @@ fn what(app: &App, ui: &mut Ui, state: &mut State, has_result: bool) {
                 let text = app.words.get(what.key());
                 let there = what.is_there(app);
                 let r = ui.add_enabled(there, egui::RadioButton::new(state.what == what, text));
-                let r = r.on_disabled_hover_text(app.words.get(what.why_not()));
+                let r = r.on_disabled_hover_text(app.words.get(what.why_not(app)));
                 if r.on_hover_text(app.words.get(&format!("{}-tip", what.key()))).clicked() && state.what != what {
                     let folder = path_of(&state.path).parent().map(Path::to_owned).unwrap_or_default();
                     let name = app.studio.current().map(|e| e.name.clone()).unwrap_or_default();

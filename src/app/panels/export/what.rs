@@ -171,9 +171,9 @@ impl What {
     }
 
     /// The key of why there is none.
-    pub(super) fn why_not(self) -> &'static str {
+    pub(super) fn why_not(self, app: &App) -> &'static str {
         match self {
-            What::Sheet | What::Maps | What::Values => "caption-no-attention",
+            What::Sheet | What::Maps | What::Values if finished(app).is_some() => "caption-no-attention",
             _ => "export-not-there",
         }
     }
