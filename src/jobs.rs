@@ -324,22 +324,30 @@ mod tests {
 
     #[test]
     fn progress_only_grows_and_floods_do_not_block() {
+        let (release, held) = bounded::<()>(0);
         let mut w = Worker::start(
             "t",
             || {},
-            |(): &(), desk: &Desk<()>| {
+            move |(): &(), desk: &Desk<()>| {
                 desk.watched(|watch| {
                     for i in 0..5000 {
                         let _ = watch.step(if i % 2 == 0 { 0.9 } else { 0.1 });
                     }
                 });
+                let _ = held.recv();
                 Ok(())
             },
         )
         .unwrap();
         w.push(());
-        std::thread::sleep(Duration::from_millis(100));
-        w.drain();
-        assert!(w.running().is_none_or(|r| r.done > 0.8));
+        let end = Instant::now() + Duration::from_secs(20);
+        while w.running().is_some_and(|r| r.done < 0.9) && Instant::now() < end {
+            w.drain();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        w.drain(); // what came last is 0.1
+        assert_eq!(w.running().map(|r| r.done), Some(0.9));
+        drop(release);
     }
 }

@@ -7,8 +7,7 @@ use super::dialogs::Ask;
 use super::notices::Kind;
 use super::opening::SAMPLES;
 use super::request::Request;
-use super::segment_look::SegmentLook;
-use super::session::{CompareMode, Look, Looks, Task, Theme};
+use super::session::{CompareMode, Looks, Task, Theme};
 use super::translate_look::TranslateView;
 use super::words::{Language, Words};
 use super::workers::{FileJob, NetJob};
@@ -38,8 +37,8 @@ impl App {
             C::Undo => self.undo.has_undo(&self.session.looks()),
             C::Redo => self.undo.has_redo(&self.session.looks()),
             C::ResetLook => match self.session.task {
-                Task::Style => self.session.look != Look::default(),
-                Task::Segment => self.session.segment != SegmentLook::default(),
+                Task::Style => self.session.look != self.session.look.reset(),
+                Task::Segment => self.session.segment != self.session.segment.reset(),
                 Task::Translate => self.session.translate != self.session.translate.reset(),
                 Task::Caption => self.session.caption != self.session.caption.reset(),
             },
@@ -138,22 +137,15 @@ impl App {
                     self.take_looks(looks);
                 }
             }
-            C::ResetLook if s.task == Task::Segment => {
-                // The chosen model stays, as the chosen style does below.
-                let model = std::mem::take(&mut s.segment.model);
-                s.segment = SegmentLook { model, ..SegmentLook::default() };
-            }
-            C::ResetLook if s.task == Task::Translate => s.translate = s.translate.reset(),
-            C::ResetLook if s.task == Task::Caption => s.caption = s.caption.reset(),
-            C::ResetLook => {
-                // The chosen style stays: what is reset is what the sliders do to it.
-                let first = s.look.mix.first().cloned();
-                s.look = Look::default();
-                if let Some((id, _)) = first {
-                    s.look.mix = vec![(id, 1.0)];
+            C::ResetLook => match s.task {
+                Task::Style => {
+                    s.look = s.look.reset();
+                    self.mixing = false;
                 }
-                self.mixing = false;
-            }
+                Task::Segment => s.segment = s.segment.reset(),
+                Task::Translate => s.translate = s.translate.reset(),
+                Task::Caption => s.caption = s.caption.reset(),
+            },
             C::ZoomFit | C::ZoomOne | C::ZoomIn | C::ZoomOut => self.canvas.zoom(c),
             C::CompareResult | C::CompareSplit | C::CompareSideBySide | C::CompareDifference => {
                 s.compare = match c {

@@ -110,6 +110,11 @@ impl SegmentLook {
         Asked { model: model.to_owned(), params }
     }
 
+    /// As at first, but for the model.
+    pub fn reset(&self) -> SegmentLook {
+        SegmentLook { model: self.model.clone(), ..SegmentLook::default() }
+    }
+
     /// Goes back to the settings a result was made with.
     pub fn take_back(&mut self, asked: Asked) {
         let Params { longer_side, refine, precision } = asked.params;

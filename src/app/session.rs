@@ -47,6 +47,13 @@ impl Look {
         Params { mix: self.mix.clone(), longer_side: self.longer_side, precision: self.precision }
     }
 
+    /// As at first, but for the style, of a mix the first one: what is reset is what the sliders do to it.
+    pub fn reset(&self) -> Look {
+        let usual = Look::default();
+        let mix = self.mix.first().map_or(usual.mix, |(id, _)| vec![(id.clone(), 1.0)]);
+        Look { mix, ..Look::default() }
+    }
+
     /// What the shader needs to know.
     pub fn blend(&self) -> Blend {
         Blend { strength: self.strength, keep_colours: self.keep_colours }

@@ -93,7 +93,7 @@ impl NetJob {
 /// What a network job gives back.
 #[allow(missing_docs)] // the fields say it
 pub enum NetOutcome {
-    /// The styles the model has, by id, with their titles.
+    /// The style model is loaded.
     Loaded(Arc<Stylizer>),
     /// A quick small result, until the full one is there; nothing, where it cannot be on the GPU.
     Preview { entry: PictureId, params: Params, image: Option<Arc<PictureTexture>> },

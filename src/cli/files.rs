@@ -69,8 +69,7 @@ impl Source {
         match self {
             Source::Stdin => {
                 // One byte more than any picture may have, so that the decoder sees that it is too much.
-                let most = imaging::Limits::default().max_alloc.saturating_add(1);
-                let bytes = console::read_stdin(most, "a picture")?;
+                let bytes = console::read_stdin(imaging::MAX_FILE + 1, "a picture")?;
                 imaging::decode(&bytes).map_err(|e| Failure::with("standard input", e))
             }
             Source::File(path) => imaging::open(path).map_err(|error| match error {

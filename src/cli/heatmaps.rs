@@ -24,6 +24,10 @@ impl Heatmaps {
     /// A file where the folder should be; maps that are there already (unless `force`), of one of several pictures in
     /// `plan`.
     pub(super) fn new(folder: &Path, plan: &mut Plan, force: bool) -> Result<Heatmaps, Failure> {
+        if folder.exists() && !folder.is_dir() {
+            let why = format!("--heatmaps needs a folder, which {} is not", folder.display());
+            return Err(Failure::Arguments(why));
+        }
         let heatmaps = Heatmaps { folder: folder.to_owned(), many: plan.many };
         let mut jobs = Vec::new();
         for job in plan.jobs.drain(..) {
@@ -43,10 +47,6 @@ impl Heatmaps {
             }
         }
         plan.jobs = jobs;
-        if folder.exists() && !folder.is_dir() {
-            let why = format!("--heatmaps needs a folder, which {} is not", folder.display());
-            return Err(Failure::Arguments(why));
-        }
         plan.folders.push(folder.to_owned());
         Ok(heatmaps)
     }

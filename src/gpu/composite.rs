@@ -1,7 +1,7 @@
 //! The arithmetic of the canvas, on the CPU: the twin of `shaders/composite.wgsl`, and what an export is computed with.
 //!
 //! Everything here works on sRGB-*encoded* values (0..=1), not on linear light: that is what a picture file holds and
-//! what the person saw, so screen and export agree by construction. `tests/gpu.rs` holds shader and twin together;
+//! what the person saw, so screen and export agree by construction. `tests/gpu/` holds shader and twin together;
 //! whoever changes a constant or the order of operations changes both files.
 
 use std::borrow::Cow;

@@ -17,7 +17,7 @@ use super::picture::Sample;
 use super::{ImagingError, Picture, Samples, extension, orient, tiff_extra};
 
 /// Longest file that is read, in bytes.
-const MAX_FILE: u64 = 1 << 30;
+pub const MAX_FILE: u64 = 1 << 30;
 
 /// Above this many decoded bytes a file must not be smaller than these by more than
 /// [`MAX_RATIO`]. Below it even a picture that is all made up fits into a few hundred MB.
@@ -90,7 +90,6 @@ pub fn open(path: &Path) -> Result<Picture, ImagingError> {
     if !metadata.is_file() {
         return Err(ImagingError::NotAFile { path: path.to_owned() });
     }
-    let too_long = || ImagingError::TooLarge { reason: format!("the file is longer than {} MiB", MAX_FILE >> 20) };
     if metadata.len() > MAX_FILE {
         return Err(too_long());
     }
@@ -98,9 +97,6 @@ pub fn open(path: &Path) -> Result<Picture, ImagingError> {
     let file = File::open(path).map_err(failed)?;
     // The file may grow while it is read.
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(too_long());
-    }
     // TGA has no signature: only here the name counts, and only if nothing else fits.
     let format = match image::guess_format(&bytes) {
         Ok(format) => Some(format),
@@ -130,6 +126,9 @@ pub fn decode_with(bytes: &[u8], limits: &Limits) -> Result<Picture, ImagingErro
 fn decode_as(bytes: &[u8], format: Option<ImageFormat>, limits: &Limits) -> Result<Picture, ImagingError> {
     if bytes.is_empty() {
         return Err(damaged("the file is empty"));
+    }
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(too_long());
     }
     let format = format
         .filter(ImageFormat::reading_enabled)
@@ -317,6 +316,10 @@ fn from_image(error: ImageError) -> ImagingError {
         }),
         other => damaged(brief(&other.to_string())),
     }
+}
+
+fn too_long() -> ImagingError {
+    ImagingError::TooLarge { reason: format!("the file is longer than {} MiB", MAX_FILE >> 20) }
 }
 
 pub(super) fn damaged(reason: impl Into<String>) -> ImagingError {

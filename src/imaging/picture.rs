@@ -14,6 +14,16 @@ pub fn grey([r, g, b]: [f32; 3]) -> f32 {
     ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as f32 / 255.0
 }
 
+/// Width and height in pixels of a picture of `size` scaled so that the longer side has `longer_side`, never enlarged.
+pub fn scaled_size(size: [u32; 2], longer_side: u32) -> [u32; 2] {
+    let longer = size[0].max(size[1]);
+    if longer_side >= longer {
+        return size;
+    }
+    let exact = |side: u32| f64::from(side) * f64::from(longer_side) / f64::from(longer);
+    size.map(|side| (exact(side).round() as u32).max(1))
+}
+
 /// RGBA, interleaved, rows from the top, straight (not premultiplied) alpha.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Samples {
@@ -310,15 +320,8 @@ impl Picture {
     ///
     /// Lanczos on premultiplied values, in the picture's own encoding; depth and profile stay.
     pub fn resized(&self, longer_side: u32) -> Picture {
-        let longer = self.width.max(self.height);
-        if longer_side >= longer {
-            return self.clone();
-        }
-        let scaled = |side: u32| {
-            let exact = f64::from(side) * f64::from(longer_side) / f64::from(longer);
-            (exact.round() as u32).max(1)
-        };
-        self.resized_to(scaled(self.width), scaled(self.height))
+        let [width, height] = scaled_size(self.size(), longer_side);
+        self.resized_to(width, height)
     }
 
     /// Scaled to exactly `width` x `height` pixels (at least 1 x 1), smaller or larger.

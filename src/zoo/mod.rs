@@ -103,7 +103,7 @@ pub enum ZooError {
         known: String,
     },
     /// A checkpoint of a network that no task runs one of.
-    #[error("the weights are {architecture}'s, which only `lucida forward` runs; what can be added is {known}")]
+    #[error("the weights are {architecture}'s, which no task runs a checkpoint of; what can be used is {known}")]
     NoTask {
         /// As in `lucida forward --arch`.
         architecture: &'static str,
@@ -158,7 +158,7 @@ pub enum ZooError {
         known: String,
     },
     /// Added models could not be kept.
-    #[error("{} could not be written: {source}", path.display())]
+    #[error("{} could not be written: {source}{}", path.display(), crate::imaging::advice("write", source))]
     Write {
         /// The model's folder.
         path: PathBuf,

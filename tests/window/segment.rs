@@ -164,6 +164,14 @@ fn two_models_are_compared() {
     }
     assert!(seen.iter().zip(&alone).all(|(with, without)| with != without), "the other model is not shown");
     assert_eq!(h.state().studio.current().unwrap().segmented.len(), 3, "the default's, the U-Net's and the FCN's");
+    // What is reset is how it looks; the model stays, and nothing is left to reset.
+    let command = lucida::app::commands::Command::ResetLook;
+    let model = look(&h).model.clone();
+    assert!(h.state().can(command));
+    h.state_mut().ask(command);
+    h.run_steps(2);
+    assert_eq!((look(&h).model.as_str(), h.state().can(command)), (model.as_str(), false));
+
     // Against itself no model is compared, nor against one of other classes.
     for model in ["fcn-32s-camvid", "deeplabv3plus-voc"] {
         let chosen = &mut h.state_mut().session.segment;

@@ -115,12 +115,8 @@ impl Place {
                 None => Err(GpuError::MapShape { size: [0; 2], values: 0 }),
             }
             .map(|t| Uploaded::Map(Arc::new(t))),
-            // Pictures of a translation come as such.
-            (_, Pixels::Translation(outcome)) => {
-                let picture = &outcome.translated;
-                PictureTexture::upload(device, queue, picture.size(), &picture.to_srgba8())
-                    .map(|t| Uploaded::Picture(Arc::new(t)))
-            }
+            // Pictures of a translation come as pictures.
+            (_, Pixels::Translation(_)) => Err(GpuError::MapShape { size: [0; 2], values: 0 }),
             (_, Pixels::Segmentation(outcome)) => LabelTexture::upload(device, queue, outcome.size, &outcome.labels)
                 .map(|t| Uploaded::Labels(Arc::new(t))),
             (_, Pixels::Picture(picture)) => {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use candle_core::{Device, Tensor};
 
 use super::Map;
-use crate::imaging::Picture;
+use crate::imaging::{Picture, scaled_size};
 use crate::models::{Generator, PatchGan, Statistics};
 use crate::nn::{self, Error, Pool, Watch, with_slice};
 use crate::tasks::TaskError;
@@ -82,13 +82,6 @@ impl Way {
     }
 }
 
-/// Width and height as [`Picture::resized`] makes them.
-fn scaled(size: [u32; 2], longer_side: u32) -> [u32; 2] {
-    let longer = size[0].max(size[1]).max(1);
-    let share = f64::from(longer_side.min(longer)) / f64::from(longer);
-    size.map(|side| ((f64::from(side) * share).round() as u32).max(1))
-}
-
 /// The longest that the longer side of a picture of this width and height may be, its own at most, so that the network sees
 /// at most so many pixels. Those that are padded count: of a thin picture they are most.
 ///
@@ -96,7 +89,7 @@ fn scaled(size: [u32; 2], longer_side: u32) -> [u32; 2] {
 /// [`Error::Shape`] for a network that cannot see as few.
 fn longer_side(size: [u32; 2], frame: &Frame, most: u64) -> nn::Result<u32> {
     let fits = |longer: u32| {
-        let [_, _, height, width] = frame.shape(scaled(size, longer));
+        let [_, _, height, width] = frame.shape(scaled_size(size, longer));
         (height as u64).saturating_mul(width as u64) <= most
     };
     let longer = size[0].max(size[1]).max(1);
@@ -150,7 +143,7 @@ impl<'a> Maker<'a> {
     /// # Errors
     /// [`Error::Shape`] for what the network cannot see.
     pub fn work(&self, size: [u32; 2]) -> nn::Result<f64> {
-        tiles::work(self, scaled(size, self.longer_side(size)?), &self.tiling)
+        tiles::work(self, scaled_size(size, self.longer_side(size)?), &self.tiling)
     }
 
     /// What the generator makes of `picture`: as large, opaque, sRGB, 16-bit.
@@ -215,7 +208,7 @@ impl Judge<'_> {
     /// # Errors
     /// [`Error::Shape`] for what the network cannot see.
     pub fn work(&self, size: [u32; 2]) -> nn::Result<f64> {
-        let [_, _, height, width] = self.frames()[1].shape(scaled(size, self.longer_side(size)?));
+        let [_, _, height, width] = self.frames()[1].shape(scaled_size(size, self.longer_side(size)?));
         self.net.flops([1, self.net.config().channels, height, width])
     }
 
@@ -300,7 +293,7 @@ mod tests {
             ];
             for (frame, most, longer) in frames {
                 let pixels = |longer: u32| {
-                    let [_, _, height, width] = frame.shape(scaled(size, longer));
+                    let [_, _, height, width] = frame.shape(scaled_size(size, longer));
                     (height * width) as u64
                 };
                 let longer = longer.unwrap();
