@@ -223,8 +223,8 @@ fn everyday_things_are_found_where_they_are_and_nowhere_else() {
         summary.classes.iter().filter(|c| of.contains(&c.name.as_str())).map(|c| c.share).sum::<f64>()
     };
     let sky = |i: u32| [170 + (i / 320 / 4) as u8, 210, 235, 255];
-    let white = [255; 4].repeat(320 * 240);
-    for nothing in [(0..320 * 240).flat_map(sky).collect(), white] {
+    let [white, grey] = [[255; 4], [127, 127, 127, 255]].map(|colour| colour.repeat(320 * 240));
+    for nothing in [(0..320 * 240).flat_map(sky).collect(), white, grey] {
         let picture = Picture::from_rgba8(320, 240, nothing).unwrap();
         assert!(share(&picture, &["background"]) > 0.98);
     }
