@@ -316,6 +316,27 @@ impl Picture {
         }
     }
 
+    /// The part of `size` (width and height) whose upper left corner lies at `at`; what lies beyond the picture is the
+    /// picture mirrored, without its edge twice.
+    pub fn window(&self, at: [i32; 2], size: [u32; 2]) -> Picture {
+        fn cut<T: Sample>(samples: &[T], row: usize, columns: &[usize], rows: &[usize]) -> Vec<T> {
+            let pixel = |y: usize, x: usize| &samples[y * row + 4 * x..y * row + 4 * x + 4];
+            rows.iter().flat_map(|y| columns.iter().flat_map(move |x| pixel(*y, *x))).copied().collect()
+        }
+        let places = |from: i32, count: u32, n: u32| -> Vec<usize> {
+            let period = i64::from(2 * n).saturating_sub(2).max(1);
+            let mirrored = |i: i64| if i < i64::from(n) { i } else { period - i };
+            (0..i64::from(count)).map(|i| mirrored((i64::from(from) + i).rem_euclid(period)) as usize).collect()
+        };
+        let (columns, rows) = (places(at[0], size[0], self.width), places(at[1], size[1], self.height));
+        let row = self.width as usize * 4;
+        let samples = match &*self.samples {
+            Samples::Eight(v) => Samples::Eight(cut(v, row, &columns, &rows)),
+            Samples::Sixteen(v) => Samples::Sixteen(cut(v, row, &columns, &rows)),
+        };
+        Picture::assemble(size[0], size[1], samples, self.profile.clone())
+    }
+
     /// Scaled so that the longer side has `longer_side` pixels; never enlarged.
     ///
     /// Lanczos on premultiplied values, in the picture's own encoding; depth and profile stay.

@@ -164,6 +164,7 @@ impl TranslationModel {
         };
         let mut model = TranslationModel::new(id.to_owned(), TwoWay::of(zoo::tensors(id)?))?;
         (model.domains, model.longer_side) = ([a.clone(), b.clone()], card.longer_side);
+        model.ways.iter_mut().flatten().for_each(|way| way.margin = card.margin);
         Ok(model)
     }
 

@@ -42,6 +42,9 @@ pub struct Card {
     /// [`Task::Translate`] that of the picture as the networks see it.
     #[serde(default)]
     pub longer_side: Option<u32>,
+    /// For [`Task::Translate`] how far the picture is mirrored outwards before the networks see it, in pixels as they do.
+    #[serde(default)]
+    pub margin: u32,
     /// For [`Task::Translate`] what its two kinds of pictures are called: A, then B.
     #[serde(default)]
     pub domains: Vec<String>,

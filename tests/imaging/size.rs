@@ -84,6 +84,19 @@ fn no_fringe_at_alpha_edges() {
 }
 
 #[test]
+fn a_window_sees_the_picture_mirrored_beyond_its_edges() {
+    let pixels = |p: &Picture| p.to_srgba8().chunks(4).map(|p| p[0]).collect::<Vec<_>>();
+    let rgba = (0..6u8).flat_map(|i| [i, i, i, 255]).collect();
+    let p = Picture::from_rgba8(3, 2, rgba).unwrap(); // 0 1 2 / 3 4 5
+    assert_eq!(pixels(&p.window([1, 0], [2, 2])), [1, 2, 4, 5]);
+    assert_eq!(pixels(&p.window([-2, -1], [6, 2])), [5, 4, 3, 4, 5, 4, 2, 1, 0, 1, 2, 1]);
+    let framed = p.window([-40; 2], [83, 82]);
+    assert_eq!(framed.window([40; 2], [3, 2]), p);
+    let dot = Picture::from_rgba8(1, 1, vec![7, 7, 7, 255]).unwrap();
+    assert_eq!(pixels(&dot.window([-1, -1], [3, 2])), [7; 6]);
+}
+
+#[test]
 fn grey_is_what_pil_makes_of_a_colour() {
     let of_pil = [([255, 0, 0], 76), ([0, 255, 0], 150), ([0, 0, 255], 29), ([10, 20, 30], 18), ([200, 101, 3], 119)];
     for (colour, expected) in of_pil {

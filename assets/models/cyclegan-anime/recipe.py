@@ -49,9 +49,9 @@ class Fixed(nn.BatchNorm2d):
 
 
 # What differs from model to model: channels after the first layer, side of the crops, weights of the cycle, identity, texture,
-# colour and relief terms, the norm of the discriminators.
+# colour and relief terms, the norm of the discriminators, pixels that pictures are mirrored outwards by before they are shown.
 MODELS = {
-    "cyclegan-anime": dict(kind="cyclegan", width=24, blocks=6, judge=32, crop=128, cycle=2.0, identity=1.0, norm=Fixed, texture=12.0, colour=10.0, relief=8.0),
+    "cyclegan-anime": dict(kind="cyclegan", width=24, blocks=6, judge=32, crop=128, cycle=2.0, identity=1.0, norm=Fixed, texture=12.0, colour=10.0, relief=8.0, margin=32),
     "cyclegan-maps": dict(kind="cyclegan", width=20, blocks=6, judge=16, crop=128, cycle=10.0, identity=0.0),
     "pix2pix-maps": dict(kind="pix2pix", width=16, halvings=6, judge=16, crop=256),
 }
@@ -511,13 +511,14 @@ def load(path, name=None):
     return name, nets.eval().requires_grad_(False)
 
 
-def run(net, u8, multiple):
-    """Any picture: mirrored at the right and lower edge to a multiple, and cut back."""
+def run(net, u8, multiple, margin=0):
+    """Any picture: mirrored outwards by a margin, where zero padding would draw a border, and to a multiple, and cut back."""
     h, w = u8.shape[:2]
-    down, right = -h % multiple, -w % multiple
-    u8 = np.pad(u8, ((0, down), (0, right), (0, 0)), mode="symmetric")
+    down, right = -(h + 2 * margin) % multiple, -(w + 2 * margin) % multiple
+    u8 = np.pad(u8, ((margin, margin + down), (margin, margin + right), (0, 0)), mode="reflect")
     y = net(tensor(u8)[None])[0]
-    return ((y + 1) * 127.5).round().clamp(0, 255).permute(1, 2, 0).byte().numpy()[:h, :w]
+    u8 = ((y + 1) * 127.5).round().clamp(0, 255).permute(1, 2, 0).byte().numpy()
+    return u8[margin : margin + h, margin : margin + w]
 
 
 def multiple(name):
@@ -569,7 +570,7 @@ def cycle(o):
     """There and back again, and what is there already, on pictures that training never saw: means of |x - y| of 255."""
     torch.set_num_threads(o.threads)
     name, nets = load(o.model)
-    data, by = Path(o.data), multiple(name)
+    data, by, margin = Path(o.data), multiple(name), MODELS[name].get("margin", 0)
     if name.endswith("anime"):
         listed = (data / "flickr8k/Flickr_8k.testImages.txt").read_text().split()
         cartoons = {p.name for p in (data / "anime/test").iterdir()}
@@ -581,8 +582,8 @@ def cycle(o):
         for path in folders["AB".index(start)][: o.count]:
             x = picture(path)
             far = lambda y: np.abs(y.astype(np.float32) - x).mean()
-            gone = run(nets[there], x, by)
-            rows.append((far(run(nets[back], gone, by)), far(run(nets[back], x, by)), far(gone)))
+            gone = run(nets[there], x, by, margin)
+            rows.append((far(run(nets[back], gone, by, margin)), far(run(nets[back], x, by, margin)), far(gone)))
         c, i, g = np.mean(rows, axis=0)
         print(json.dumps({"from": start, "pictures": len(rows), "cycle_error": round(float(c), 2), "identity_error": round(float(i), 2), "changed": round(float(g), 2)}))
 
@@ -592,14 +593,14 @@ def sheet(o):
     torch.set_num_threads(o.threads)
     name, nets = load(o.model)
     there, back = DIRECTIONS if o.direction == "a2b" else DIRECTIONS[::-1]
-    rows = []
+    rows, margin = [], MODELS[name].get("margin", 0)
     for path in o.photos:
         with Image.open(path) as f:
             f = f.convert("RGB")
             f.thumbnail((o.side, o.side), Image.BICUBIC)
             x = np.asarray(f)
-        y = run(nets[there], x, multiple(name))
-        row = [x, y] + ([run(nets[back], y, multiple(name))] if o.back else [])
+        y = run(nets[there], x, multiple(name), margin)
+        row = [x, y] + ([run(nets[back], y, multiple(name), margin)] if o.back else [])
         rows.append(np.concatenate([np.pad(i, ((0, o.side - i.shape[0]), (0, o.side - i.shape[1]), (0, 0)), constant_values=255) for i in row], 1))
     rows += [np.full_like(rows[0], 255)] * (-len(rows) % o.columns)
     lines = [np.concatenate(rows[i : i + o.columns], 1) for i in range(0, len(rows), o.columns)]

@@ -31,6 +31,8 @@ pub(super) struct Way {
     tensors: Option<Tensors>,
     own: OnceLock<Box<dyn Generator>>,
     judge: Option<PatchGan>,
+    /// How far the picture is mirrored outwards before the generator sees it, pixels: its zero padding draws a border there.
+    pub margin: u32,
 }
 
 impl Way {
@@ -41,7 +43,7 @@ impl Way {
         let (_, generator) = zoo::translator(tensors.clone(), false)?;
         zoo::check_generator(generator.channels())?;
         let tensors = generator.has_batch_norm().then_some(tensors);
-        Ok(Way { generator, tensors, own: OnceLock::new(), judge: None })
+        Ok(Way { generator, tensors, own: OnceLock::new(), judge: None, margin: 0 })
     }
 
     /// Joins the discriminator of what the generator makes.
@@ -67,13 +69,13 @@ impl Way {
     /// As [`Way::new`].
     pub fn maker(&self, own_statistics: bool) -> Result<Maker<'_>, TaskError> {
         let Some(tensors) = self.tensors.as_ref().filter(|_| own_statistics) else {
-            return Ok(Maker::new(&*self.generator));
+            return Ok(Maker::new(&*self.generator, self.margin));
         };
         if let Some(own) = self.own.get() {
-            return Ok(Maker::new(&**own));
+            return Ok(Maker::new(&**own, self.margin));
         }
         let (_, own) = zoo::translator(tensors.clone(), true)?;
-        Ok(Maker::new(&**self.own.get_or_init(|| own)))
+        Ok(Maker::new(&**self.own.get_or_init(|| own), self.margin))
     }
 
     pub fn judge(&self) -> Option<Judge<'_>> {
@@ -116,21 +118,23 @@ pub(super) struct Maker<'a> {
     tiling: Tiling,
     /// Pictures of more pixels are scaled down to this: a network that sees everything cannot work in tiles.
     most: Option<u64>,
+    /// As [`Way::margin`].
+    margin: u32,
 }
 
 impl<'a> Maker<'a> {
-    fn new(generator: &'a dyn Generator) -> Maker<'a> {
+    fn new(generator: &'a dyn Generator, margin: u32) -> Maker<'a> {
         let whole = (MOST_NUMBERS / generator.footprint().max(1)) as u64;
         let Some(reach) = generator.reach() else {
             let tiling = Tiling { whole: u64::MAX, overview: whole, core: 1024, overlap: 0 };
-            return Maker { generator, tiling, most: Some(whole) };
+            return Maker { generator, tiling, most: Some(whole), margin };
         };
         let grid = generator.multiple().max(1);
         let overlap = reach.next_multiple_of(grid);
         // A tile with its overlap needs no more memory than a whole picture may.
         let core = ((whole as f64).sqrt() as usize).saturating_sub(2 * overlap).clamp(256, 1024);
         let core = core.next_multiple_of(grid);
-        Maker { generator, tiling: Tiling { whole, overview: whole.min(1 << 20), core, overlap }, most: None }
+        Maker { generator, tiling: Tiling { whole, overview: whole.min(1 << 20), core, overlap }, most: None, margin }
     }
 
     /// The longer side at which a picture of this width and height is worked on.
@@ -143,7 +147,8 @@ impl<'a> Maker<'a> {
     /// # Errors
     /// [`Error::Shape`] for what the network cannot see.
     pub fn work(&self, size: [u32; 2]) -> nn::Result<f64> {
-        tiles::work(self, scaled_size(size, self.longer_side(size)?), &self.tiling)
+        let seen = scaled_size(size, self.longer_side(size)?).map(|side| side + 2 * self.margin);
+        tiles::work(self, seen, &self.tiling)
     }
 
     /// What the generator makes of `picture`: as large, opaque, sRGB, 16-bit.
@@ -151,11 +156,19 @@ impl<'a> Maker<'a> {
     /// # Errors
     /// As [`super::TranslationModel::run`].
     pub fn make(&self, picture: &Picture, watch: &Watch<'_>, pool: &Pool) -> Result<Picture, TaskError> {
-        let seen = picture.resized(self.longer_side(picture.size())?);
+        let mut seen = picture.resized(self.longer_side(picture.size())?);
+        let (margin, inner) = (self.margin as i32, seen.size());
+        if margin > 0 {
+            seen = seen.window([-margin; 2], inner.map(|side| side + 2 * self.margin));
+        }
         let mut canvas = Canvas::new(seen.size(), true);
         tiles::paint(self, &Source::new(&seen, self.frame()), &self.tiling, &mut canvas, watch, pool)?;
+        let mut made = canvas.into_picture()?;
+        if margin > 0 {
+            made = made.window([margin; 2], inner);
+        }
         let [width, height] = picture.size();
-        Ok(canvas.into_picture()?.resized_to(width, height))
+        Ok(made.resized_to(width, height))
     }
 }
 
@@ -263,13 +276,13 @@ mod tests {
     #[test]
     fn a_network_that_sees_everything_sees_less_of_what_is_too_large() {
         let narrow = unet(16, 7);
-        let maker = Maker::new(&narrow);
+        let maker = Maker::new(&narrow, 0);
         assert_eq!(maker.longer_side([4000, 3000]).unwrap(), 4000, "12 megapixels run whole");
         assert!((4000..6000).contains(&maker.longer_side([8000, 6000]).unwrap()));
         assert!(maker.work([8000, 6000]).unwrap() < 1.2 * maker.work([4000, 3000]).unwrap());
 
         let small = unet(4, 3);
-        let maker = Maker { most: Some(64 * 64), ..Maker::new(&small) };
+        let maker = Maker { most: Some(64 * 64), ..Maker::new(&small, 0) };
         let picture = Picture::from_rgba8(200, 90, [200, 30, 90, 255].repeat(200 * 90)).unwrap();
         let made = maker.make(&picture, &Watch::silent(), &Pool::default()).unwrap();
         assert_eq!((made.size(), made.is_sixteen_bit()), ([200, 90], true));
@@ -281,7 +294,7 @@ mod tests {
     #[test]
     fn what_is_padded_counts() {
         let narrow = unet(16, 8);
-        let maker = Maker::new(&narrow);
+        let maker = Maker::new(&narrow, 0);
         let most = maker.most.unwrap();
         let config = patch_gan::Config { widths: vec![1; 10], ..patch_gan::Config::paper(3, 1) };
         let deep = PatchGan::new(config, random::weights()).unwrap();
@@ -303,7 +316,7 @@ mod tests {
         assert_eq!(judge.longer_side([500, 20]).unwrap(), 500);
 
         // One so wide that its smallest picture is too much is told, not run.
-        let maker = Maker { most: Some(256 * 256 - 1), ..Maker::new(&narrow) };
+        let maker = Maker { most: Some(256 * 256 - 1), ..Maker::new(&narrow, 0) };
         let picture = Picture::from_rgba8(20, 9, [200, 30, 90, 255].repeat(20 * 9)).unwrap();
         let refused = maker.make(&picture, &Watch::silent(), &Pool::default()).unwrap_err();
         assert!(refused.to_string().contains("256 x 256"), "{refused}");
@@ -315,7 +328,7 @@ mod tests {
         for (blocks, width, antialias) in [(6, 24, [false, true]), (9, 8, [false; 2]), (9, 8, [true; 2])] {
             let config = cyclegan::Config { width, antialias, ..cyclegan::Config::paper(blocks) };
             let net = ResnetGenerator::new(config, random::weights()).unwrap();
-            let Maker { tiling, most, .. } = Maker::new(&net);
+            let Maker { tiling, most, .. } = Maker::new(&net, 0);
             assert!(most.is_none() && tiling.overlap >= net.reach().unwrap());
             assert_eq!((tiling.overlap % 4, tiling.core % 4), (0, 0), "{tiling:?}");
             assert!(((tiling.core + 2 * tiling.overlap).pow(2) as u64) <= tiling.whole, "{tiling:?}");
