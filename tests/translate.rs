@@ -110,6 +110,26 @@ fn any_size_comes_back_as_it_was() {
     }
 }
 
+/// The networks of drawings pad by zeros, which shows along the edges; their photos are mirrored outwards first.
+#[test]
+fn no_border_is_drawn() {
+    let sky = Picture::from_rgba8(160, 120, [90, 150, 220, 255].repeat(160 * 120)).unwrap();
+    // How far the outermost pixels are from the one in the middle, of 255.
+    let edge = |model: &TranslationModel| {
+        let made = run(model, &sky, &Params::default()).translated.to_srgba8();
+        let at = |x: usize, y: usize| f64::from(made[(y * 160 + x) * 4]);
+        let around = (0..160).flat_map(|x| [(x, 0), (x, 119)]).chain((0..120).flat_map(|y| [(0, y), (159, y)]));
+        around.map(|(x, y)| (at(x, y) - at(80, 60)).abs()).sum::<f64>() / 560.0
+    };
+    let [shipped, bare] = [
+        TranslationModel::load("cyclegan-anime"),
+        TranslationModel::from_file(Path::new("assets/models/cyclegan-anime/model.safetensors")),
+    ];
+    let [shipped, bare] = [shipped, bare].map(|model| edge(&model.unwrap()));
+    println!("{shipped} of 255, without the margin {bare}");
+    assert!(shipped < bare / 2.0);
+}
+
 #[test]
 fn only_what_is_asked_for_is_computed() {
     let [model, _] = two_way();

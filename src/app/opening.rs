@@ -43,7 +43,7 @@ pub(super) struct Restore {
 
 impl Restore {
     /// The place of one that comes, if it belongs to the session.
-    fn expect(&mut self, path: &Path) -> Option<usize> {
+    fn claim(&mut self, path: &Path) -> Option<usize> {
         self.expected.get_mut(path)?.pop_front()
     }
 }
@@ -87,7 +87,7 @@ impl App {
 
     /// Whether a picture that cannot be read is one of the last session's, whose folder is away: it is kept in mind.
     pub(super) fn is_restored(&mut self, path: &Path) -> bool {
-        let Some(place) = self.restore.as_mut().and_then(|restore| restore.expect(path)) else { return false };
+        let Some(place) = self.restore.as_mut().and_then(|restore| restore.claim(path)) else { return false };
         self.away.push((place, path.to_owned()));
         true
     }
@@ -128,7 +128,7 @@ impl App {
         let path = self.studio.entry(id).and_then(|e| e.kept());
         let mut restored = false;
         if let Some(restore) = &mut self.restore {
-            let place = path.and_then(|path| restore.expect(&path));
+            let place = path.and_then(|path| restore.claim(&path));
             restored = place.is_some();
             restore.places.extend(place.map(|place| (id, place)));
             self.studio.entries.sort_by_key(|e| restore.places.get(&e.id).copied().unwrap_or(usize::MAX));

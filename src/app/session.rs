@@ -112,7 +112,7 @@ pub struct Export {
 
 impl Default for Export {
     fn default() -> Self {
-        Self { format: "png".into(), quality: 92, folder: None }
+        Self { format: "png".into(), quality: imaging::Format::QUALITY, folder: None }
     }
 }
 

@@ -68,7 +68,7 @@ impl Source {
     pub(super) fn open(&self) -> Result<Picture, Failure> {
         match self {
             Source::Stdin => {
-                // One byte more than any picture may have, so that the decoder sees that it is too much.
+                // One byte more than any file may have, so that the decoder sees that it is too much.
                 let bytes = console::read_stdin(imaging::MAX_FILE + 1, "a picture")?;
                 imaging::decode(&bytes).map_err(|e| Failure::with("standard input", e))
             }
@@ -422,7 +422,7 @@ impl FormatName {
     fn format(self) -> Format {
         match self {
             FormatName::Png => Format::Png,
-            FormatName::Jpeg => Format::Jpeg { quality: 92 },
+            FormatName::Jpeg => Format::Jpeg { quality: Format::QUALITY },
             FormatName::Webp => Format::WebP,
             FormatName::Tiff => Format::Tiff,
         }

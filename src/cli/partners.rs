@@ -36,21 +36,16 @@ impl Partners {
         beside: impl Fn(&Job) -> Vec<PathBuf>,
     ) -> Result<Partners, Failure> {
         let Some(path) = path else { return Ok(Partners::Nobody) };
-        if !path.is_dir() {
-            if plan.many {
-                let why = format!("{option} of several pictures needs a folder, which {} is not", path.display());
-                return Err(Failure::Arguments(why));
-            }
-            if !path.exists() {
-                return Err(Failure::Work(format!("{option} {}: there is no such file or folder", path.display())));
-            }
-        }
-        let partners = match path.is_dir() {
-            true => {
-                let pictures = imaging::pictures_in(path).map_err(|e| Failure::Work(e.to_string()))?;
-                Partners::Among { option, folder: path.to_owned(), pictures }
-            }
-            false => Partners::One(path.to_owned()),
+        let partners = if path.is_dir() {
+            let pictures = imaging::pictures_in(path).map_err(|e| Failure::Work(e.to_string()))?;
+            Partners::Among { option, folder: path.to_owned(), pictures }
+        } else if plan.many {
+            let why = format!("{option} of several pictures needs a folder, which {} is not", path.display());
+            return Err(Failure::Arguments(why));
+        } else if !path.exists() {
+            return Err(Failure::Work(format!("{option} {}: there is no such file or folder", path.display())));
+        } else {
+            Partners::One(path.to_owned())
         };
         let read: HashSet<PathBuf> = partners.pictures().iter().map(|path| written(path)).collect();
         let mut jobs = Vec::new();

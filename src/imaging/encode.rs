@@ -50,11 +50,14 @@ pub enum Loss {
 }
 
 impl Format {
-    /// By the name's extension; JPEG with quality 92.
+    /// The quality of JPEG where none is asked for.
+    pub const QUALITY: u8 = 92;
+
+    /// By the name's extension; JPEG with [`Format::QUALITY`].
     pub fn from_path(path: &Path) -> Option<Format> {
         match extension(path)?.as_str() {
             "png" => Some(Format::Png),
-            "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg { quality: 92 }),
+            "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg { quality: Format::QUALITY }),
             "webp" => Some(Format::WebP),
             "tif" | "tiff" => Some(Format::Tiff),
             _ => None,

@@ -28,7 +28,7 @@ pub use decode::{Limits, MAX_FILE, decode, decode_with, open};
 pub use encode::{Format, Loss, encode, encode_labels};
 pub use mix::{export_mixed, faded, picture_from_planar_rgb};
 pub use npy::encode_npy;
-pub use picture::{Picture, Samples, grey, scaled_size};
+pub use picture::{Picture, Samples, grey, mirror, scaled_size};
 pub use save::{link_target, save_bytes};
 
 /// Extensions (lower case) that [`is_picture_name`] accepts.

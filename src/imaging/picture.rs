@@ -14,6 +14,13 @@ pub fn grey([r, g, b]: [f32; 3]) -> f32 {
     ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as f32 / 255.0
 }
 
+/// Place `i` of a row of `n` pixels continued to and fro in both directions.
+pub fn mirror(i: i64, n: usize) -> usize {
+    let period = (2 * n).saturating_sub(2).max(1);
+    let i = i.rem_euclid(period as i64) as usize;
+    if i < n { i } else { period - i }
+}
+
 /// Width and height in pixels of a picture of `size` scaled so that the longer side has `longer_side`, never enlarged.
 pub fn scaled_size(size: [u32; 2], longer_side: u32) -> [u32; 2] {
     let longer = size[0].max(size[1]);
@@ -324,9 +331,7 @@ impl Picture {
             rows.iter().flat_map(|y| columns.iter().flat_map(move |x| pixel(*y, *x))).copied().collect()
         }
         let places = |from: i32, count: u32, n: u32| -> Vec<usize> {
-            let period = i64::from(2 * n).saturating_sub(2).max(1);
-            let mirrored = |i: i64| if i < i64::from(n) { i } else { period - i };
-            (0..i64::from(count)).map(|i| mirrored((i64::from(from) + i).rem_euclid(period)) as usize).collect()
+            (0..i64::from(count)).map(|i| mirror(i64::from(from) + i, n as usize)).collect()
         };
         let (columns, rows) = (places(at[0], size[0], self.width), places(at[1], size[1], self.height));
         let row = self.width as usize * 4;

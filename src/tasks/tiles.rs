@@ -13,6 +13,7 @@ use std::ops::Range;
 use candle_core::{Device, Tensor};
 
 use super::TaskError;
+use crate::imaging::scaled_size;
 use crate::nn::{self, ChannelStatistics, Pool, Statistics, Watch, with_slice};
 
 pub(super) use canvas::Canvas;
@@ -103,8 +104,7 @@ pub(super) fn work(net: &dyn Painter, size: [u32; 2], tiling: &Tiling) -> nn::Re
     if !net.measures() {
         return plan.flops(net);
     }
-    let share = f64::from(longer) / shape[2].max(shape[3]) as f64;
-    let small = [3, 2].map(|side| (shape[side] as f64 * share).round() as u32);
+    let small = scaled_size([3, 2].map(|side| shape[side] as u32), longer);
     Ok(net.flops(frame.shape(small))? + plan.flops(net)?)
 }
 

@@ -1,6 +1,6 @@
 //! Shapes and resizing.
 
-use lucida::imaging::{Picture, Samples, grey, picture_from_planar_rgb};
+use lucida::imaging::{Picture, Samples, grey, mirror, picture_from_planar_rgb};
 use moxcms::ColorProfile;
 
 use crate::{picture, with_profile};
@@ -94,6 +94,13 @@ fn a_window_sees_the_picture_mirrored_beyond_its_edges() {
     assert_eq!(framed.window([40; 2], [3, 2]), p);
     let dot = Picture::from_rgba8(1, 1, vec![7, 7, 7, 255]).unwrap();
     assert_eq!(pixels(&dot.window([-1, -1], [3, 2])), [7; 6]);
+}
+
+#[test]
+fn mirroring_goes_to_and_fro() {
+    let seen: Vec<usize> = (-3..9).map(|i| mirror(i, 3)).collect();
+    assert_eq!(seen, [1, 2, 1, 0, 1, 2, 1, 0, 1, 2, 1, 0]);
+    assert_eq!(mirror(7, 1), 0);
 }
 
 #[test]

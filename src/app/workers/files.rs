@@ -110,13 +110,12 @@ impl Place {
                 let (size, values) = map.values(outcome);
                 ScalarTexture::upload(device, queue, size, &values).map(|t| Uploaded::Map(Arc::new(t)))
             }
-            (Place::Chart(_, chart), Pixels::Translation(outcome)) => match chart.of(outcome) {
-                Some(map) => ScalarTexture::upload(device, queue, map.size, &map.values),
-                None => Err(GpuError::MapShape { size: [0; 2], values: 0 }),
+            (place, Pixels::Translation(outcome)) => {
+                // Its pictures come as pictures.
+                let chart = if let Place::Chart(_, chart) = place { chart.of(outcome) } else { None };
+                let map = chart.ok_or(GpuError::MapShape { size: [0; 2], values: 0 })?;
+                ScalarTexture::upload(device, queue, map.size, &map.values).map(|t| Uploaded::Map(Arc::new(t)))
             }
-            .map(|t| Uploaded::Map(Arc::new(t))),
-            // Pictures of a translation come as pictures.
-            (_, Pixels::Translation(_)) => Err(GpuError::MapShape { size: [0; 2], values: 0 }),
             (_, Pixels::Segmentation(outcome)) => LabelTexture::upload(device, queue, outcome.size, &outcome.labels)
                 .map(|t| Uploaded::Labels(Arc::new(t))),
             (_, Pixels::Picture(picture)) => {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::imaging::{self, Picture};
+use crate::imaging::{self, Picture, mirror};
 
 /// How a network sees pictures. Lengths in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,9 +84,9 @@ impl<'a> Source<'a> {
         let (green, blue) = rest.split_at_mut(plane);
         let rows = red.par_chunks_mut(width).zip(green.par_chunks_mut(width)).zip(blue.par_chunks_mut(width));
         rows.enumerate().for_each_init(Vec::new, |row, (y, ((red, green), blue))| {
-            self.picture.srgb_row(mirror(from + y, real[1]) as u32, row);
+            self.picture.srgb_row(mirror((from + y) as i64, real[1]) as u32, row);
             for x in 0..width {
-                let Some(p) = row.get(mirror(x, real[0])) else {
+                let Some(p) = row.get(mirror(x as i64, real[0])) else {
                     return;
                 };
                 let over = |c: usize| self.ground[c] + (p[c] - self.ground[c]) * p[3];
@@ -99,24 +99,5 @@ impl<'a> Source<'a> {
         });
         planar.truncate(self.frame.channels * plane);
         planar
-    }
-}
-
-/// Index `i` of a row of `n` pixels continued to and fro.
-fn mirror(i: usize, n: usize) -> usize {
-    let period = (2 * n).saturating_sub(2).max(1);
-    let i = i % period;
-    if i < n { i } else { period - i }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::mirror;
-
-    #[test]
-    fn mirroring_goes_to_and_fro() {
-        let seen: Vec<usize> = (0..9).map(|i| mirror(i, 3)).collect();
-        assert_eq!(seen, [0, 1, 2, 1, 0, 1, 2, 1, 0]);
-        assert_eq!(mirror(7, 1), 0);
     }
 }
