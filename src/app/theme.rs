@@ -75,6 +75,8 @@ fn style(dark: bool) -> Style {
     v.panel_fill = grey(30, 245);
     v.window_fill = grey(36, 252);
     v.extreme_bg_color = grey(20, 255);
+    // White would not be seen on a dialog.
+    v.text_edit_bg_color = Some(grey(20, 236));
     v.faint_bg_color = grey(38, 236);
     v.code_bg_color = grey(20, 232);
     v.window_stroke = Stroke::new(1.0, grey(62, 205));

@@ -11,7 +11,7 @@ impl Pass<'_> {
     /// The hyperbolic tangent of every value, in place.
     ///
     /// # Errors
-    /// [`Error::Candle`].
+    /// [`Error::Candle`](crate::nn::Error::Candle).
     pub fn tanh(&self, x: Features) -> Result<Features> {
         self.each(x, |v| v.tanh(), Tensor::tanh)
     }
@@ -19,7 +19,7 @@ impl Pass<'_> {
     /// The logistic function `1 / (1 + exp(-v))` of every value, in place.
     ///
     /// # Errors
-    /// [`Error::Candle`].
+    /// [`Error::Candle`](crate::nn::Error::Candle).
     pub fn sigmoid(&self, x: Features) -> Result<Features> {
         self.each(x, |v| 1.0 / (1.0 + (-v).exp()), candle_nn::ops::sigmoid)
     }
@@ -27,7 +27,7 @@ impl Pass<'_> {
     /// `min(max(v + 3, 0), 6) / 6` of every value, in place (Howard et al. 2019, arXiv 1905.02244).
     ///
     /// # Errors
-    /// [`Error::Candle`].
+    /// [`Error::Candle`](crate::nn::Error::Candle).
     pub fn hard_sigmoid(&self, x: Features) -> Result<Features> {
         self.each(x, hard_sigmoid, candle_nn::ops::hard_sigmoid)
     }
@@ -35,7 +35,7 @@ impl Pass<'_> {
     /// Every value below 0 times `slope`, in place: a ReLU with a slope of 0.
     ///
     /// # Errors
-    /// [`Error::Candle`].
+    /// [`Error::Candle`](crate::nn::Error::Candle).
     pub fn leaky_relu(&self, x: Features, slope: f32) -> Result<Features> {
         let candle = |t: &Tensor| candle_nn::ops::leaky_relu(t, f64::from(slope));
         self.each(x, |v| if v < 0.0 { v * slope } else { v }, candle)
@@ -44,7 +44,7 @@ impl Pass<'_> {
     /// Every value times its [`Pass::hard_sigmoid`], in place.
     ///
     /// # Errors
-    /// [`Error::Candle`].
+    /// [`Error::Candle`](crate::nn::Error::Candle).
     pub fn hard_swish(&self, x: Features) -> Result<Features> {
         self.each(x, |v| v * hard_sigmoid(v), |t| t * candle_nn::ops::hard_sigmoid(t)?)
     }
