@@ -92,6 +92,12 @@ fn cases() -> impl Strategy<Value = Case> {
             Case { batch, ins, outs, kernel: [3, 3], size: size.into(), options }
         },
     );
+    let ones = (1usize..=2, 1usize..=40, 1usize..=40, 1usize..=3, (1usize..=60, 1usize..=60)).prop_map(
+        |(batch, ins, outs, stride, size)| {
+            let options = Options { stride, activation: Activation::Relu, ..Options::default() };
+            Case { batch, ins, outs, kernel: [1, 1], size: size.into(), options }
+        },
+    );
     let depthwise = (
         (1usize..=2, 2usize..=9, 1usize..=5),
         (1usize..=3, 1usize..=3, 0usize..=4),
@@ -102,7 +108,7 @@ fn cases() -> impl Strategy<Value = Case> {
         let options = Options { groups: channels, stride, dilation, padding, mode, ..Options::default() };
         Case { batch, ins: channels, outs: channels, kernel: [kernel; 2], size: size.into(), options }
     });
-    prop_oneof![mixed, many, depthwise].prop_filter("the kernel does not fit", |c| {
+    prop_oneof![mixed, many, ones, depthwise].prop_filter("the kernel does not fit", |c| {
         let Options { dilation, padding, mode, upsample, .. } = c.options;
         c.size.iter().zip(c.kernel).all(|(n, k)| {
             let n = if upsample { 2 * n } else { *n };

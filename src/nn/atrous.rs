@@ -273,7 +273,7 @@ impl Part<'_> {
                             taps: &taps,
                             weights: &weights[(b * points + x) * apart..],
                             block: block.len,
-                            vectors,
+                            pixels: (vectors * self.isa.lanes()).min(layout.pixels - start),
                         };
                         let to = &mut to[(b * points + x) * BLOCK * layout.pitch + start..];
                         strip.accumulate_apart(self.isa, turn.start > 0, to, layout.pitch);

@@ -126,8 +126,8 @@ impl Band {
         let weights = &pass.weights[pass.blocks[channel].weights..];
         let most = isa.lanes() * isa.vectors(1);
         for start in (0..count).step_by(most) {
-            let vectors = (count - start).min(most).div_ceil(isa.lanes());
-            let strip = Strip { input: &padded[start..], taps: &self.taps, weights, block: 1, vectors };
+            let strip =
+                Strip { input: &padded[start..], taps: &self.taps, weights, block: 1, pixels: most.min(count - start) };
             if let Some(to) = values[start..].first_chunk_mut() {
                 strip.accumulate(isa, false, to);
             }

@@ -116,9 +116,9 @@ fn tile(
                         taps: &taps[pass],
                         weights: packed.weights(isa, pass, task.blocks.start + b),
                         block: block.len,
-                        vectors,
+                        pixels: n,
                     };
-                    if !out.counting && !packed.phased && n == vectors * lanes {
+                    if !out.counting && !packed.phased && strip(0).reach(isa) == n {
                         let place = out.place(task.image, block.first, task.rows.start + r, task.columns.start + start);
                         // SAFETY: no other task has this image, row, columns and channels.
                         let end = unsafe { out.end(place, n, &packed.bias[block.first..][..block.len], range) };

@@ -40,10 +40,12 @@ impl<'a> Inverted<'a> {
             Some(expand) => Some(expand.packed()?.0),
             None => None,
         };
-        let fits = expand.is_none_or(|e| pointwise::is_one(e) && e.shape[0] == filter.shape[0])
+        let fits = expand
+            .is_none_or(|e| pointwise::is_one(e) && e.options.stride == 1 && e.shape[0] == filter.shape[0])
             && depthwise::is_one(filter)
             && matches!(filter.shape, [.., 3, 3] | [.., 5, 5])
             && pointwise::is_one(project)
+            && project.options.stride == 1
             && project.shape[1] == filter.shape[0];
         fits.then_some(Inverted { expand, depthwise: filter, project, isa })
     }
@@ -240,7 +242,7 @@ impl<'a> Stripe<'a> {
                 taps,
                 weights: &pass.weights[block.weights..],
                 block: block.len,
-                vectors: unit.min(self.real * pitch - at).div_ceil(isa.lanes()),
+                pixels: unit.min(self.real * pitch - at),
             };
             strip.finish_apart(isa, bias, range, &mut wide[self.before * pitch + at..], apart);
         }

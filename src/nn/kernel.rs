@@ -9,6 +9,7 @@ use std::arch::x86_64 as x86;
 
 mod four;
 mod isa;
+mod narrow;
 mod pairs;
 mod rows;
 
@@ -52,8 +53,8 @@ pub(super) struct Strip<'a> {
     pub weights: &'a [f32],
     /// Output channels in the block: 1, 2, 3, 4 or 8.
     pub block: usize,
-    /// Vectors to compute, at most [`Isa::vectors`].
-    pub vectors: usize,
+    /// Pixels to compute, at most [`Isa::vectors`] full; what else the last vector holds may be computed with them.
+    pub pixels: usize,
 }
 
 /// What becomes of a strip's sums: `clamp(sum + bias + residual)`, channel by channel.
@@ -91,52 +92,61 @@ impl End {
 }
 
 impl Strip<'_> {
-    /// Puts the sums into the first `vectors * lanes` pixels of `out[c * STRIP..]` for each channel of the block, or
-    /// with `add` adds them to what is there.
+    /// Puts the sums into the first pixels of `out[c * STRIP..]` for each channel of the block, or with `add` adds them to
+    /// what is there.
     pub(super) fn accumulate(&self, isa: Isa, add: bool, out: &mut [f32; BLOCK * STRIP]) {
         self.finish(isa, &End::buffer(out.as_mut_ptr(), add));
     }
 
     /// As [`Strip::accumulate`], with the block's channels `apart` floats from each other in `out`.
     pub(super) fn accumulate_apart(&self, isa: Isa, add: bool, out: &mut [f32], apart: usize) {
-        assert!((self.block - 1) * apart + self.vectors * isa.lanes() <= out.len());
+        assert!((self.block - 1) * apart + self.reach(isa) <= out.len());
         self.finish(isa, &End { stride: apart, ..End::buffer(out.as_mut_ptr(), add) });
     }
 
     /// The same with a bias per channel added and the result clamped to `range`.
     pub(super) fn finish_apart(&self, isa: Isa, bias: &[f32], range: [f32; 2], out: &mut [f32], apart: usize) {
-        assert!((self.block - 1) * apart + self.vectors * isa.lanes() <= out.len());
+        assert!((self.block - 1) * apart + self.reach(isa) <= out.len());
         let mut all = [0.0; BLOCK];
         all[..bias.len()].copy_from_slice(bias);
         self.finish(isa, &End { stride: apart, bias: all, range, ..End::buffer(out.as_mut_ptr(), false) });
     }
 
+    /// Pixels that are written, those beyond the strip's own included.
+    pub(super) fn reach(&self, isa: Isa) -> usize {
+        if narrow::takes(self, isa) { self.pixels } else { self.pixels.next_multiple_of(isa.lanes()) }
+    }
+
     /// Computes the strip and sends it where `end` says.
     pub(super) fn finish(&self, isa: Isa, end: &End) {
         // The kernels read without looking: everything they will touch is checked here, once per strip.
-        let reach = self.vectors * isa.lanes();
-        assert!(self.vectors >= 1 && self.vectors <= isa.vectors(self.block));
-        assert!(self.taps.last as usize + reach <= self.input.len());
+        let vectors = self.pixels.div_ceil(isa.lanes());
+        assert!(vectors >= 1 && vectors <= isa.vectors(self.block));
+        assert!(self.taps.last as usize + vectors * isa.lanes() <= self.input.len());
         assert!(self.taps.at.len() * self.block <= self.weights.len());
+        if narrow::takes(self, isa) {
+            // SAFETY: asked for and asserted right here; `end` as for the kernels below.
+            return unsafe { narrow::finish(self, end) };
+        }
         macro_rules! pick {
             ($kernel:ident: $($block:literal x $($vectors:literal)+),+) => {
-                match (self.block, self.vectors) {
+                match (self.block, vectors) {
                     // SAFETY: the assertions above bound every read, what `end` promises every write (for a buffer
                     // block <= BLOCK and reach <= STRIP); an `Isa` other than Plain is only ever made by `available` and
                     // `at`, which asked the processor.
                     $($(($block, $vectors) => unsafe { $kernel::<$block, $vectors>(self, 0, end) },)+)+
-                    _ => unreachable!("no kernel for {} channels x {} vectors", self.block, self.vectors),
+                    _ => unreachable!("no kernel for {} channels x {vectors} vectors", self.block),
                 }
             };
             // Sixteen registers hold no block of 8: two halves of 4.
             ($kernel:ident halved: $($vectors:literal)+) => {
-                match self.vectors {
+                match vectors {
                     // SAFETY: as above.
                     $($vectors => unsafe {
                         $kernel::<4, $vectors>(self, 0, end);
                         $kernel::<4, $vectors>(self, 4, end);
                     },)+
-                    _ => unreachable!("no kernel for {} channels x {} vectors", self.block, self.vectors),
+                    _ => unreachable!("no kernel for {} channels x {vectors} vectors", self.block),
                 }
             };
         }

@@ -1,9 +1,10 @@
 //! 1x1 convolutions: a matrix product of weights and pixels.
 //!
-//! Pixels are packed once, a stripe of the picture at a time, into panels as wide as a strip, `[channel][pixel]`, so that
-//! a panel is read front to back from the cache by every block of output channels, whichever thread computes it.
+//! Pixels are packed once into panels as wide as a strip, `[channel][pixel]`, so that a panel is read front to back from
+//! the cache by every block of output channels: some panels at a time by the task that multiplies them, or, where there
+//! are so few that tasks share them, all at once beforehand. A stride leaves pixels out while packing.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -14,8 +15,8 @@ use super::packed::{Input, Output, Packed};
 use super::plan::{TASKS, aligned};
 use super::watch::CancelToken;
 
-/// Floats of packed pixels in a stripe, for which the last-level cache should have room.
-const STRIPE: usize = 1024 * 1024;
+/// Floats of packed pixels that one thread works on at once, for which a part of the second-level cache should have room.
+const AT_HAND: usize = 96 * 1024;
 /// Panels packed by a task at least: neighbouring pixels of a channel are read together.
 const TOGETHER: usize = 8;
 /// The partner of a last channel that has none.
@@ -72,10 +73,10 @@ impl Panels {
     }
 }
 
-/// Whether this is a 1x1 convolution that looks at every pixel, in one group.
+/// Whether this is a 1x1 convolution in one group.
 pub(super) fn is_one(packed: &Packed) -> bool {
-    let Options { stride, padding, upsample, groups, .. } = packed.options;
-    packed.shape[2..] == [1, 1] && (stride, padding, upsample, groups) == (1, 0, false, 1)
+    let Options { padding, upsample, groups, .. } = packed.options;
+    packed.shape[2..] == [1, 1] && (padding, upsample, groups) == (0, false, 1)
 }
 
 /// As [`Packed::run`], for what [`is_one`] accepts; calls `counted` with each image's blocks of channels and their sums.
@@ -88,67 +89,120 @@ pub(super) fn run(
     mut counted: Option<impl FnMut(usize, Range<usize>, &[Sums])>,
     cancel: &CancelToken,
 ) -> bool {
-    let [images, channels, height, width] = input.shape;
-    let pixels = height * width;
+    let pixels = out.size[0] * out.size[1];
     let unit = isa.lanes() * isa.vectors(BLOCK);
-    let words = isa.words(channels);
-    let panel = words * unit;
+    let words = isa.words(input.shape[1]);
+    let (panel, panels) = (words * unit, pixels.div_ceil(unit));
     let mut taps = Taps::default();
     (0..words).for_each(|c| taps.push(c * unit));
-    let per_stripe = (STRIPE / panel).max(1) * unit;
-    let mut values = PACKED.take();
+    let tasks = tasks(packed.passes[0].blocks.len(), panels);
+    let pixels = |panels: Range<usize>| panels.start * unit..pixels.min(panels.end * unit);
+    let few = (AT_HAND / panel).clamp(1, TOGETHER);
+    // With all channels of the output to itself a task packs its own pixels, and finds them in the cache.
+    let own = panels >= TASKS;
+    let mut shared = PACKED.take();
     let mut whole = true;
-    for image in 0..images {
-        for first in (0..pixels).step_by(per_stripe) {
-            let stripe = first..(first + per_stripe).min(pixels);
-            let panels = stripe.len().div_ceil(unit);
-            let values = aligned(&mut values, panels * panel);
-            values.par_chunks_mut(TOGETHER * panel).enumerate().with_max_len(1).for_each(|(i, to)| {
-                let start = stripe.start + i * TOGETHER * unit;
-                let end = stripe.end.min(start + TOGETHER * unit);
-                let source = |c: usize| {
-                    let plane = image * channels + c;
-                    (&input.data[plane * pixels..][start..end], input.on_the_way.map(|o| o[plane]))
-                };
-                for word in 0..words {
-                    let to = &mut to[word * unit..];
-                    if words == channels {
-                        let (from, way) = source(word);
-                        pack(isa, from, to, unit, panel, way);
-                    } else {
-                        let (a, way) = source(2 * word);
-                        let has_partner = 2 * word + 1 < channels;
-                        let (b, other) = if has_partner { source(2 * word + 1) } else { (&ZEROS[..a.len()], None) };
-                        kernel::pack_pairs(
-                            isa,
-                            [a, b],
-                            [way, other].map(|w| w.unwrap_or(OnTheWay::NOTHING)),
-                            to,
-                            unit,
-                            panel,
-                        );
-                    }
+    for image in 0..input.shape[0] {
+        let shared = aligned(&mut shared, if own { 0 } else { panels * panel });
+        shared.par_chunks_mut(TOGETHER * panel).enumerate().with_max_len(1).for_each(|(i, to)| {
+            fill(packed, isa, input, image, pixels(i * TOGETHER..panels.min((i + 1) * TOGETHER)), out.size[1], to);
+        });
+        let multiply = |blocks: &Range<usize>, mine: &Range<usize>, here: &mut [f32]| -> Option<Vec<Vec<Sums>>> {
+            let each = mine.clone().step_by(few).map(|first| {
+                if cancel.is_cancelled() {
+                    return None;
                 }
+                let pixels = pixels(first..mine.end.min(first + few));
+                let values = if own {
+                    fill(packed, isa, input, image, pixels.clone(), out.size[1], here);
+                    &*here
+                } else {
+                    &shared[first * panel..]
+                };
+                Some(product(packed, isa, values, [panel, unit], &taps, image, blocks.clone(), pixels, out))
             });
-            let tasks = tasks(packed.passes[0].blocks.len(), panels);
-            let sums: Vec<_> = tasks
-                .par_iter()
-                .with_max_len(1)
-                .map(|(blocks, panels)| {
-                    let pixels = stripe.start + panels.start * unit..stripe.end.min(stripe.start + panels.end * unit);
-                    let values = &values[panels.start * panel..];
-                    let go = !cancel.is_cancelled();
-                    go.then(|| product(packed, isa, values, [panel, unit], &taps, image, blocks.clone(), pixels, out))
-                })
-                .collect();
-            whole &= sums.iter().all(Option::is_some);
-            if let Some(counted) = &mut counted {
-                tasks.into_iter().zip(sums.iter().flatten()).for_each(|((b, _), s)| counted(image, b, s));
-            }
+            each.collect()
+        };
+        let work = |(blocks, mine): &(Range<usize>, Range<usize>)| {
+            OWN.with_borrow_mut(|here| multiply(blocks, mine, aligned(here, if own { few * panel } else { 0 })))
+        };
+        let sums: Vec<_> = tasks.par_iter().with_max_len(1).map(work).collect();
+        whole &= sums.iter().all(Option::is_some);
+        if let Some(counted) = &mut counted {
+            let all = tasks.iter().zip(sums.iter().flatten());
+            all.for_each(|((b, _), sums)| sums.iter().for_each(|s| counted(image, b.clone(), s)));
         }
     }
-    PACKED.set(values);
+    PACKED.set(shared);
     whole
+}
+
+/// Packs what some `pixels` of the output see into panels; its rows are `columns` long.
+fn fill(
+    packed: &Packed,
+    isa: Isa,
+    input: &Input<'_>,
+    image: usize,
+    pixels: Range<usize>,
+    columns: usize,
+    to: &mut [f32],
+) {
+    let [_, channels, height, width] = input.shape;
+    let (words, unit) = (isa.words(channels), isa.lanes() * isa.vectors(BLOCK));
+    let panel = words * unit;
+    let source = |channel: usize| {
+        let plane = image * channels + channel;
+        (&input.data[plane * height * width..][..height * width], input.on_the_way.map(|o| o[plane]))
+    };
+    let seen = Seen { width, stride: packed.options.stride, columns, pixels };
+    let [mut first, mut second] = [[0.0; TOGETHER * STRIP]; 2];
+    for word in 0..words {
+        let to = &mut to[word * unit..];
+        if words == channels {
+            let (plane, way) = source(word);
+            pack(isa, seen.of(isa, plane, &mut first), to, unit, panel, way);
+            continue;
+        }
+        let (a, way) = source(2 * word);
+        let a = seen.of(isa, a, &mut first);
+        let (b, other) = if 2 * word + 1 < channels {
+            let (b, way) = source(2 * word + 1);
+            (seen.of(isa, b, &mut second), way)
+        } else {
+            (&ZEROS[..a.len()], None)
+        };
+        let ways = [way, other].map(|w| w.unwrap_or(OnTheWay::NOTHING));
+        kernel::pack_pairs(isa, [a, b], ways, to, unit, panel);
+    }
+}
+
+/// Which pixels of a plane some pixels of the output see.
+struct Seen {
+    /// Of the input's rows.
+    width: usize,
+    stride: usize,
+    /// Of the output's rows.
+    columns: usize,
+    pixels: Range<usize>,
+}
+
+impl Seen {
+    /// Those of one plane; `picked` is room for them where they do not stand side by side.
+    fn of<'a>(&self, isa: Isa, plane: &'a [f32], picked: &'a mut [f32; TOGETHER * STRIP]) -> &'a [f32] {
+        if self.stride == 1 {
+            return &plane[self.pixels.clone()];
+        }
+        let picked = &mut picked[..self.pixels.len()];
+        let mut at = 0;
+        while at < picked.len() {
+            let (y, x) = ((self.pixels.start + at) / self.columns, (self.pixels.start + at) % self.columns);
+            let n = (self.columns - x).min(picked.len() - at);
+            let from = &plane[(y * self.width + x) * self.stride..];
+            kernel::gather(isa, from, self.stride, &mut picked[at..at + n], None);
+            at += n;
+        }
+        picked
+    }
 }
 
 /// The convolution of what is in panels already: the pixels of a `stripe` of one image. Leaves
@@ -201,16 +255,15 @@ fn product(
     let range = packed.options.activation.range();
     let mut sums = vec![[Sums::default(); BLOCK]; if out.counting { blocks.len() } else { 0 }];
     let mut buffer = [0.0; BLOCK * STRIP];
-    for (i, x) in pixels.clone().step_by(unit).enumerate() {
-        let panel = &panels[i * apart..];
-        let n = unit.min(pixels.end - x);
-        let vectors = n.div_ceil(isa.lanes());
-        for (b, block) in blocks.iter().enumerate() {
+    for (b, block) in blocks.iter().enumerate() {
+        for (i, x) in pixels.clone().step_by(unit).enumerate() {
+            let panel = &panels[i * apart..];
+            let n = unit.min(pixels.end - x);
             let bias = &packed.bias[block.first..][..block.len];
             let weights = packed.weights(isa, 0, first + b);
-            let strip = Strip { input: panel, taps, weights, block: block.len, vectors };
+            let strip = Strip { input: panel, taps, weights, block: block.len, pixels: n };
             let place = out.place(image, block.first, x / out.size[1], x % out.size[1]);
-            if n == vectors * isa.lanes() && !out.counting {
+            if strip.reach(isa) == n && !out.counting {
                 // SAFETY: no other task has this image, these pixels and channels.
                 let end = unsafe { out.end(place, n, bias, range) };
                 strip.finish(isa, &end);
@@ -230,8 +283,9 @@ fn product(
 }
 
 thread_local! {
-    /// Packed pixels, kept by the thread that runs a network.
+    /// Packed pixels, kept by the thread that runs a network, and by each that packs its own.
     static PACKED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    static OWN: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 for_each_isa!(

@@ -261,7 +261,7 @@ impl Layout {
                                 taps,
                                 weights: &weights[(b * POSITIONS + position) * apart..],
                                 block: block.len,
-                                vectors: count.div_ceil(self.isa.lanes()),
+                                pixels: count,
                             };
                             strip.accumulate(self.isa, turn > 0, &mut products[b * POSITIONS + position].values);
                         }
