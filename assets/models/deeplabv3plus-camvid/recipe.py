@@ -553,11 +553,12 @@ def train(a):
         net.load_state_dict(c["net"]), mean.load_state_dict(c["mean"]), opt.load_state_dict(c["opt"])
         step, log = c["step"], c["log"]
         print(f"resuming at step {step}", flush=True)
-    images, labels = frames(a.data, "train")
+    images, labels = (sum(both, []) for both in zip(*(frames(a.data, split) for split in a.splits)))
     held = frames(a.data, "val")
     freq = frequencies(labels)
     weight = torch.tensor((1 / freq) ** a.weight_power, dtype=torch.float32)
     weight, rare = weight / weight.mean(), list(freq**-0.5)
+    answer = torch.compile(net) if a.compile else net
     running, began, saved, count = {}, time.time(), time.time(), 0
     while step < a.steps:
         torch.manual_seed(a.seed * 65537 + step)  # dropout and stochastic depth of a step, whenever it runs
@@ -566,7 +567,7 @@ def train(a):
         for g in opt.param_groups:
             g["lr"] = g["rate"] * a.lr * min(1, (step + 1) / 150) * (1 - step / a.steps) ** 0.9
         with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16):
-            out = net(x, a.unet_share)
+            out = answer(x, a.unet_share)
         phase = (step % 2, step // 2 % 2)
         losses = {k: loss_of(v, y[: len(v)], weight, phase) for k, v in out.items()}
         opt.zero_grad(set_to_none=True)
@@ -669,6 +670,8 @@ def main():
     p.add_argument("--networks", nargs="+", choices=list(Joint.IDS), default=list(Joint.IDS), help="those trained together")
     p.add_argument("--seed", type=int, default=1), p.add_argument("--threads", type=int, default=2)
     p.add_argument("--steps", type=int, default=3000), p.add_argument("--batch", type=int, default=8)
+    p.add_argument("--splits", nargs="+", choices=["train", "val"], default=["train"], help="that are learned from")
+    p.add_argument("--compile", action="store_true", help="quicker where there is a C++ compiler")
     p.add_argument("--crop", type=int, nargs=2, default=[320, 416], help="height width")
     p.add_argument("--scales", type=float, nargs=2, default=[0.7, 2.8], help="of a frame in its window, smallest and largest")
     p.add_argument("--start", nargs="+", help="exported files of the networks to start from, where there is no checkpoint")
