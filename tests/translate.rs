@@ -244,16 +244,25 @@ fn the_discriminator_sees_what_it_was_trained_on() {
 #[test]
 fn differences_are_of_what_can_be_seen() {
     let plain = |w: u32, h: u32, rgba: [u8; 4]| Picture::from_rgba8(w, h, rgba.repeat((w * h) as usize)).unwrap();
-    let map = Map::difference(&plain(30, 20, [255, 0, 0, 255]), &plain(30, 20, [0, 0, 51, 255]));
+    let difference = |a: &Picture, b: &Picture| Map::difference(a, b, a);
+    let map = difference(&plain(30, 20, [255, 0, 0, 255]), &plain(30, 20, [0, 0, 51, 255]));
     assert_eq!(map.size, [30, 20]);
     assert!((map.mean - 0.4).abs() < 1e-6 && map.values.iter().all(|v| (v - 0.4).abs() < 1e-6));
-    let map = Map::difference(&plain(30, 20, [255, 0, 0, 0]), &plain(15, 10, [0, 0, 51, 255]));
+    let map = difference(&plain(30, 20, [255, 0, 0, 0]), &plain(15, 10, [0, 0, 51, 255]));
     assert_eq!(map.mean, 0.0);
+    // Half of it can be seen, and that half is all red: the other one does not halve the mean.
+    let glass = |i: u32| if i < 300 { [255, 0, 0, 255] } else { [255, 0, 0, 0] };
+    let glass = Picture::from_rgba8(30, 20, (0..600).flat_map(glass).collect()).unwrap();
+    let map = difference(&glass, &plain(30, 20, [0, 0, 51, 255]));
+    assert!((map.mean - 0.4).abs() < 1e-6 && map.values[0] > 0.39 && map.values[599] == 0.0, "{}", map.mean);
+    // What the pixels of another picture are worth, the photo says.
+    let map = Map::difference(&plain(30, 20, [255, 0, 0, 255]), &plain(30, 20, [0, 0, 51, 255]), &glass);
+    assert!((map.mean - 0.4).abs() < 1e-6 && map.values[599] == 0.0, "{}", map.mean);
     // Of a large picture the map is a million values, the mean is over all.
     let (w, h) = (2000u32, 1500u32);
     let right = |i: u32| if i % w < w / 4 { [255, 255, 255, 255] } else { [0, 0, 0, 255] };
     let half = Picture::from_rgba8(w, h, (0..w * h).flat_map(right).collect()).unwrap();
-    let map = Map::difference(&half, &plain(w, h, [0, 0, 0, 255]));
+    let map = difference(&half, &plain(w, h, [0, 0, 0, 255]));
     assert_eq!(map.size, [1154, 866]);
     assert!((map.mean - 0.25).abs() < 1e-9, "{}", map.mean);
     assert_eq!((map.values[0], map.values[287], map.values[289]), (1.0, 1.0, 0.0));
@@ -481,7 +490,7 @@ fn the_models_that_ship_go_there_and_back() {
             let (cycle, verdict) = (outcome.cycle.unwrap(), outcome.verdict.unwrap());
             assert_eq!(outcome.translated.size(), castle.size());
             assert!(verdict.mean > -0.5 && verdict.mean < 1.5, "{}: {}", card.id, verdict.mean);
-            let changed = Map::difference(&castle, &outcome.translated).mean;
+            let changed = Map::difference(&castle, &outcome.translated, &castle).mean;
             assert!(changed > 0.01, "{}: {changed}", card.id);
             if card.id == "cyclegan-anime" {
                 // A drawing of the castle is of the castle, and so is what comes back.

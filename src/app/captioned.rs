@@ -1,5 +1,6 @@
 //! The results of the caption task, with what of them lies on the GPU.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -152,15 +153,21 @@ impl Told {
         }
     }
 
-    /// The word for which the network looked at the smallest part of the picture: what is worth seeing first.
+    /// The word for which the network looked at the smallest part of the picture: what is worth seeing first. Words that
+    /// name nothing stand back: the first of a sentence is nearly always "a", with the sharpest map of all.
     pub fn sharpest(&self) -> Step {
+        const NAMELESS: [&str; 14] =
+            ["a", "an", "and", "are", "at", "in", "is", "its", "of", "on", "the", "to", "while", "with"];
+        let names = |at: usize| self.sentence().is_some_and(|s| !NAMELESS.contains(&&*s.words[at].text));
         let peak = |at: usize| {
             let map = self.word(at)?.attention.as_ref()?;
             map.iter().copied().max_by(f32::total_cmp)
         };
         let words = 0..self.sentence().map_or(0, |s| s.words.len());
         let peaks = words.filter_map(|at| Some((at, peak(at)?)));
-        peaks.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(Step::Nothing, |(at, _)| Step::Word(at))
+        peaks
+            .max_by(|a, b| (names(a.0), a.1).partial_cmp(&(names(b.0), b.1)).unwrap_or(Ordering::Equal))
+            .map_or(Step::Nothing, |(at, _)| Step::Word(at))
     }
 
     /// The words of the tree's node and all before it.

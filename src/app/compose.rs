@@ -6,7 +6,7 @@ use super::App;
 use super::caption_look::CaptionView;
 use super::captioned::{Step, Told};
 use super::panes::{self, Panes};
-use super::session::Task;
+use super::session::{CompareMode, Task};
 use super::studio::Entry;
 use super::translate_look::{Chart, TranslateView};
 use crate::gpu::attention::{self, AttentionError};
@@ -34,6 +34,8 @@ pub enum Over {
     Picture(Arc<Picture>, Blend),
     /// The classes of a segmentation.
     Labels(Arc<Outcome>, Overlay),
+    /// Where a segmentation and another one, which is the second, call places something else.
+    Disagreement([Arc<Outcome>; 2], Overlay),
     /// A map read off a segmentation's scores: of this kind, and for a probability of this class.
     Map(Arc<Outcome>, Map, Tint),
     /// A map of a translation.
@@ -81,6 +83,9 @@ impl Composition {
             Over::Nothing => Ok((*self.original).clone()),
             Over::Picture(result, blend) => composite::export(&self.original, result, *blend),
             Over::Labels(outcome, overlay) => overlay::export(&self.original, &outcome.labels, overlay),
+            Over::Disagreement([outcome, other], overlay) => {
+                overlay::export_disagreement(&self.original, [&other.labels, &outcome.labels], overlay)
+            }
             Over::Map(outcome, map, tint) => {
                 let (size, values) = map.values(outcome);
                 overlay::export_scalar(&self.original, &ScalarMap { size, values: &values }, tint)
@@ -172,9 +177,15 @@ impl App {
     fn segmentation_of(&self, e: &Entry) -> Over {
         let look = &self.session.segment;
         let Some(s) = e.segmentation(&look.asked()) else { return Over::Nothing };
-        match look.map(s) {
-            Some(map) => Over::Map(s.outcome.clone(), map, look.tint()),
-            None => Over::Labels(s.outcome.clone(), look.plain_overlay(&s.classes)),
+        let compared = self.session.compare == CompareMode::Difference;
+        let other = look.asked_other().filter(|_| compared).and_then(|other| e.segmentation_against(s, &other));
+        match (look.map(s), other) {
+            (Some(map), _) => Over::Map(s.outcome.clone(), map, look.tint()),
+            (None, Some(other)) => {
+                let both = [s.outcome.clone(), other.outcome.clone()];
+                Over::Disagreement(both, look.plain_overlay(&s.classes))
+            }
+            (None, None) => Over::Labels(s.outcome.clone(), look.plain_overlay(&s.classes)),
         }
     }
 }

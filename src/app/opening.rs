@@ -49,10 +49,10 @@ impl Restore {
 }
 
 impl App {
-    /// Reads pictures and folders into the strip; of checkpoints the last becomes the model of the task it is for.
+    /// Reads pictures and folders into the strip; a checkpoint becomes the model of the task it is for, the last of several.
     pub fn open(&mut self, paths: Vec<PathBuf>) {
         let (checkpoints, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| dialogs::is_checkpoint(path));
-        if let Some(path) = checkpoints.into_iter().next_back() {
+        for path in checkpoints {
             self.studio.file(FileJob::Recognise(std::path::absolute(&path).unwrap_or(path)));
         }
         if !paths.is_empty() {

@@ -8,6 +8,7 @@ use super::translate_look::Asked;
 use super::workers::{FileJob, Pixels, Place};
 use crate::gpu::PictureTexture;
 use crate::imaging::{self, Picture};
+use crate::tasks::translate::check_partner;
 
 /// Names of folders that lie beside each other in paired data.
 const FOLDERS: [[&str; 2]; 5] =
@@ -60,7 +61,7 @@ impl Source {
     /// Reads the partner of a picture of `size`, and brings it to that size. `None` where there is none.
     ///
     /// # Errors
-    /// Those of [`imaging::open`], with the file's path.
+    /// Those of [`imaging::open`] and [`check_partner`], with the file's path.
     pub fn read(&self, [width, height]: [u32; 2]) -> Result<Found, (PathBuf, String)> {
         let path = match self {
             Source::File(path) => path.clone(),
@@ -69,9 +70,13 @@ impl Source {
                 None => return Ok(None),
             },
         };
-        match imaging::open(&path) {
+        let opened = imaging::open(&path).map_err(|e| e.to_string()).and_then(|picture| {
+            check_partner([width, height], picture.size()).map_err(|e| e.to_string())?;
+            Ok(picture)
+        });
+        match opened {
             Ok(picture) => Ok(Some((path, Arc::new(picture.resized_to(width, height))))),
-            Err(e) => Err((path, e.to_string())),
+            Err(why) => Err((path, why)),
         }
     }
 }
@@ -147,6 +152,7 @@ impl Studio {
         let job = FileJob::Compare {
             entry: e.id,
             asked: t.asked.clone(),
+            photo: e.picture.clone(),
             result: t.outcome.translated.clone(),
             partner: (partner.path.clone(), partner.picture.clone()),
         };

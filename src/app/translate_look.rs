@@ -60,6 +60,8 @@ pub struct Facts {
     pub batch_norm: bool,
     /// The longer side its networks see unless told otherwise.
     pub longer_side: Option<u32>,
+    /// See [`TranslationModel::left_out`].
+    pub left_out: Option<String>,
 }
 
 impl Facts {
@@ -72,6 +74,7 @@ impl Facts {
             directions,
             batch_norm: model.has_batch_norm(),
             longer_side: model.longer_side(),
+            left_out: model.left_out().map(str::to_owned),
         }
     }
 
@@ -320,6 +323,7 @@ mod tests {
             judged: Vec::new(),
             batch_norm: false,
             longer_side: None,
+            left_out: None,
         }
     }
 

@@ -179,7 +179,13 @@ pub enum FileJob {
     /// Read the true partner of a picture, which has this size.
     Partner { entry: PictureId, source: Source, size: [u32; 2] },
     /// Tell how far a translation is from its picture's partner, which comes with its path.
-    Compare { entry: PictureId, asked: translate_look::Asked, result: Arc<Picture>, partner: (PathBuf, Arc<Picture>) },
+    Compare {
+        entry: PictureId,
+        asked: translate_look::Asked,
+        photo: Arc<Picture>,
+        result: Arc<Picture>,
+        partner: (PathBuf, Arc<Picture>),
+    },
 }
 
 /// What a texture is for.

@@ -45,7 +45,7 @@ pub struct Arguments {
     blending: Blending,
 
     /// Longer side in pixels at which the network works: smaller is faster and the brush wider; the result keeps the
-    /// photo's size [default: the photo's]
+    /// photo's size [default: 1024]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=65_535))]
     size: Option<u32>,
 

@@ -15,7 +15,7 @@ use super::{Arithmetic, Blending, Failure};
 use crate::gpu::overlay::{self, ScalarMap};
 use crate::gpu::{Tint, composite};
 use crate::imaging::{ImagingError, Picture};
-use crate::tasks::translate::{Direction, Map, Outcome, Params, TranslationModel, models};
+use crate::tasks::translate::{Direction, Map, Outcome, Params, TranslationModel, check_partner, models};
 use crate::zoo::Task;
 
 /// The pictures, the model, and what of the translation is written.
@@ -258,6 +258,9 @@ fn one(
 ) -> Result<Done, Failure> {
     let original = job.source.open()?;
     let partner = partners.of(&job.source)?.map(|partner| partner.open()).transpose()?;
+    if let Some(partner) = &partner {
+        check_partner(original.size(), partner.size()).map_err(|e| Failure::Work(e.to_string()))?;
+    }
     batch.warn_of_losses(&original, job)?;
     let outcome = batch.watched(|watch| model.run(&original, params, watch))?;
     let picture = composite::export(&original, &outcome.translated, arguments.blending.blend()).map_err(unmade)?;
@@ -268,7 +271,7 @@ fn one(
         cycle_error: cycle.map(|cycle| cycle.error.mean),
         identity_error: cycle.map(|cycle| cycle.same_error.mean),
         patches: outcome.verdict.as_ref().map(|verdict| verdict.mean),
-        l1: partner.map(|partner| Map::difference(&outcome.translated, &partner).mean),
+        l1: partner.map(|partner| Map::difference(&outcome.translated, &partner, &original).mean),
     };
     if let Some(line) = measured.line() {
         batch.tell(job, &line);

@@ -261,6 +261,23 @@ pub fn export(original: &Picture, labels: &[u8], o: &Overlay) -> Result<Picture,
     Ok(if o.mode == OverlayMode::CutOut { faded(&mixed, |i| pixel([0.0; 3], i).1) } else { mixed })
 }
 
+/// The map of disagreement between two label maps as the canvas shows it at 1:1: size, depth and colour profile of
+/// `original`.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_disagreement(original: &Picture, labels: [&[u8]; 2], o: &Overlay) -> Result<Picture, ImagingError> {
+    let size = original.size();
+    labels.iter().try_for_each(|labels| check(size, labels.len()))?;
+    let maps = labels.map(|labels| LabelMap { size, labels });
+    let width = size[0] as usize;
+    let pixel = |colour, i: usize| {
+        let at = [i % width, i / width].map(|v| v as f32 + 0.5);
+        disagreeing(colour, maps, at, [1.0; 2], at, false, o)
+    };
+    export_mixed(original, pixel, false)
+}
+
 pub(super) fn check([width, height]: [u32; 2], samples: usize) -> Result<(), ImagingError> {
     let fits = width > 0 && height > 0 && u64::from(width) * u64::from(height) == samples as u64;
     if fits { Ok(()) } else { Err(ImagingError::BadShape { width, height, samples }) }

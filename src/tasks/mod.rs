@@ -32,6 +32,17 @@ pub enum TaskError {
     /// It was asked to stop.
     #[error("the task was cancelled")]
     Cancelled,
+    /// A true partner that cannot be of the picture.
+    #[error(
+        "the true partner has {} x {} pixels, another shape than the picture's {} x {}",
+        partner[0], partner[1], photo[0], photo[1]
+    )]
+    PartnerShape {
+        /// Width and height of the picture.
+        photo: [u32; 2],
+        /// Those of what was given as its partner.
+        partner: [u32; 2],
+    },
     /// A style that the model does not have.
     #[error("there is no style called {id:?}; known are {}", known.join(", "))]
     UnknownStyle {

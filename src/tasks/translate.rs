@@ -330,6 +330,19 @@ impl TranslationModel {
     }
 }
 
+/// Checks that a picture of the size `partner` can be the true partner of one of the size `photo`: that both have one
+/// shape, to two per cent or a pixel.
+///
+/// # Errors
+/// [`TaskError::PartnerShape`].
+pub fn check_partner(photo: [u32; 2], partner: [u32; 2]) -> Result<(), TaskError> {
+    let [width, height] = photo.map(f64::from);
+    let scaled = f64::from(partner[1]) * width / f64::from(partner[0]).max(1.0);
+    // Of what lies across the other way round.
+    let off = (scaled - height).abs();
+    if off <= (0.02 * height).max(1.0) { Ok(()) } else { Err(TaskError::PartnerShape { photo, partner }) }
+}
+
 /// How much of a run is the networks'; the rest is resizing and comparing.
 const NETWORKS: f64 = 0.96;
 
@@ -361,7 +374,7 @@ fn as_deep(made: Picture, picture: &Picture) -> Result<Arc<Picture>, ImagingErro
 fn compared(made: Picture, picture: &Picture, watch: &Watch<'_>) -> Result<(Arc<Picture>, Map), TaskError> {
     let made = enlarged(made, picture);
     watch.check()?;
-    let error = Map::difference(picture, &made);
+    let error = Map::difference(picture, &made, picture);
     watch.check()?;
     Ok((as_deep(made, picture)?, error))
 }

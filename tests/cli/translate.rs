@@ -236,6 +236,12 @@ fn the_distance_from_the_true_partner_is_told() {
     let expected = l1(&rgb(p, "out.png"), &rgb(p, "photo.png"));
     assert!((told["l1"].as_f64().unwrap() - expected).abs() < 1e-6, "{told}, not {expected}");
 
+    // What has another shape cannot be the partner.
+    picture(60, 20, false).save(p.join("long.png")).unwrap();
+    let said = fail(p, "translate photo.png -o out3.png --model both.safetensors --truth long.png", 1);
+    assert!(said.contains("60 x 20 pixels, another shape than the picture's"), "{said}");
+    assert!(!p.join("out3.png").exists());
+
     // In folders partners are found by their names; who has none fails alone.
     let [trip, truth] = ["trip", "truth"].map(|name| p.join(name));
     fs::create_dir(&trip).unwrap();
@@ -243,7 +249,8 @@ fn the_distance_from_the_true_partner_is_told() {
     for name in ["a.png", "b.png", "c.png", "d.png"] {
         picture(40, 32, false).save(trip.join(name)).unwrap();
     }
-    rgb(p, "photo.png").save(truth.join("a.webp")).unwrap();
+    // Of another size, and the same shape.
+    picture(20, 16, false).save(truth.join("a.webp")).unwrap();
     for name in ["b.png", "b.bmp", "d.bmp", "d.webp"] {
         picture(40, 32, false).save(truth.join(name)).unwrap();
     }

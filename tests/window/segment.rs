@@ -163,6 +163,35 @@ fn two_models_are_compared() {
         seen.push(shot(&mut h, &format!("segment-against-{mode:?}")));
     }
     assert!(seen.iter().zip(&alone).all(|(with, without)| with != without), "the other model is not shown");
+    // How much they disagree on is told, and what is exported is what is seen: grey where they agree, stripes where not.
+    h.get_by_role_and_label(Role::Canvas, "Canvas with a.png");
+    let e = h.state().studio.current().unwrap();
+    let other = e.segmentation(&look(&h).asked_other().unwrap()).unwrap().outcome.clone();
+    let (labels, seen) = (shown(&h).outcome.labels.clone(), h.state().seen().unwrap().compose().unwrap());
+    let differs: Vec<bool> = labels.iter().zip(&other.labels).map(|(a, b)| a != b).collect();
+    assert!(differs.contains(&true) && differs.contains(&false));
+    for (pixel, differs) in seen.to_srgba8().chunks_exact(4).zip(&differs) {
+        let grey = pixel[0].abs_diff(pixel[1]) <= 1 && pixel[1].abs_diff(pixel[2]) <= 1;
+        assert!(grey || *differs, "{pixel:?} where they agree");
+    }
+    let coloured =
+        seen.to_srgba8().chunks_exact(4).filter(|p| p[0].abs_diff(p[1]) > 8 || p[1].abs_diff(p[2]) > 8).count();
+    assert!(coloured * 2 > differs.iter().filter(|d| **d).count(), "the stripes are missing");
+
+    // Maps of one class or of doubt are one model's, and have no difference from a photo.
+    h.state_mut().session.segment.shown = Shown::Uncertainty;
+    settled(&mut h);
+    // The picture, without the bar that shows which way of comparing is chosen.
+    let canvas = h.get_by_role_and_label(Role::Canvas, "Canvas with a.png").rect();
+    let [x, y, width, height] = [canvas.left(), canvas.top(), canvas.width(), canvas.height() * 0.8].map(|v| v as u32);
+    let picture = |shot: &image::RgbaImage| image::imageops::crop_imm(shot, x, y, width, height).to_image();
+    let doubt = shot(&mut h, "segment-doubt-difference");
+    h.state_mut().session.compare = CompareMode::Result;
+    h.run_steps(3);
+    let result = shot(&mut h, "segment-doubt-result");
+    assert!(picture(&result) == picture(&doubt), "a difference from the photo is drawn");
+    h.state_mut().session.segment.shown = Shown::Classes;
+    settled(&mut h);
     assert_eq!(h.state().studio.current().unwrap().segmented.len(), 3, "the default's, the U-Net's and the FCN's");
     // What is reset is how it looks; the model stays, and nothing is left to reset.
     let command = lucida::app::commands::Command::ResetLook;

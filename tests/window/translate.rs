@@ -152,6 +152,12 @@ fn the_cycle_is_seen_in_panes_and_measured() {
     for name in ["X · A", "G(X) · as B", &error] {
         h.get_by_role_and_label(Role::Label, name);
     }
+    // Other tasks have a canvas of their own.
+    h.key_press(Key::Num2);
+    until(&mut h, "another task's result", idle);
+    assert!(h.query_by_role_and_label(Role::Label, "X · A").is_none());
+    h.key_press(Key::Num3);
+    until(&mut h, "the panes", idle);
     assert!(h.query_by_label_contains("F(X)").is_none());
     let mut shots = vec![shot(&mut h, "translate-cycle")];
 
@@ -167,13 +173,13 @@ fn the_cycle_is_seen_in_panes_and_measured() {
     assert!(Arc::ptr_eq(&shown(&h).outcome, &outcome), "nothing was computed again");
 
     // The discriminator was not asked yet.
-    press(&mut h, Role::CheckBox, "Which patches look fake");
+    press(&mut h, Role::CheckBox, "Which patches look real or fake");
     translated(&mut h);
     let mean = shown(&h).outcome.verdict.as_ref().expect("it was asked").mean;
     h.get_by_role_and_label(Role::Label, &format!("G(X) · as B, score {mean:.2} (real 1, made 0)"));
     assert_eq!(count(&h), 1, "one result serves all");
     shots.push(shot(&mut h, "translate-cycle-patches"));
-    press(&mut h, Role::CheckBox, "Which patches look fake");
+    press(&mut h, Role::CheckBox, "Which patches look real or fake");
     assert!(h.state().studio.nets.is_idle());
 
     // One place in all panes, and one view.
@@ -233,7 +239,8 @@ fn two_models_stand_beside_each_other_and_the_truth() {
     assert_eq!(count(&h), 2);
     let partner = h.state().studio.partner().expect("it lies in the folder beside");
     assert_eq!((&partner.path, partner.picture.size()), (&map, [96, 96]));
-    let wanted = Map::difference(&shown(&h).outcome.translated, &partner.picture).mean;
+    let photo = &h.state().studio.current().unwrap().picture;
+    let wanted = Map::difference(&shown(&h).outcome.translated, &partner.picture, photo).mean;
     let distances: Vec<_> = h.state().studio.current().unwrap().translated.iter().map(|t| t.l1).collect();
     assert_ne!(distances[0], distances[1]);
     let note = format!("first.safetensors, L1 {:.1} of 255", wanted * 255.0);
@@ -380,7 +387,7 @@ fn what_is_seen_is_exported_and_its_parts_too() {
     assert_eq!(half, wanted);
 
     press(&mut h, Role::RadioButton, "Cycle");
-    press(&mut h, Role::CheckBox, "Which patches look fake");
+    press(&mut h, Role::CheckBox, "Which patches look real or fake");
     translated(&mut h);
     let sheet = export(&mut h, "Picture", "sheet.png");
     let back = export(&mut h, "Way back", "back.png");
@@ -495,7 +502,7 @@ fn it_fits_a_small_window_in_both_themes_and_languages() {
     let home = Home::new();
     let mut h = begun(&home, [1024.0, 700.0]);
     press(&mut h, Role::RadioButton, "Cycle");
-    for name in ["Where it did not come home", "Which patches look fake", "Identity"] {
+    for name in ["Where it did not come home", "Which patches look real or fake", "Identity"] {
         press(&mut h, Role::CheckBox, name);
     }
     translated(&mut h);

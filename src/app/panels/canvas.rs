@@ -21,6 +21,13 @@ use crate::app::translate_look::Part;
 use crate::app::widgets::{caption, icon, icon_only, icon_toggle, main_button, named};
 use crate::app::workers::NetJob;
 use crate::gpu::{Compare, Over, Pane, Scene, View, paint};
+use crate::tasks::percent;
+
+/// Widths of the two bars below the picture, their distance from the canvas's sides, and how wide that must be for both.
+const COMPARE_BAR: f32 = 216.0;
+const ZOOM_BAR: f32 = 188.0;
+const MARGIN: f32 = 12.0;
+const BOTH_BARS: f32 = 560.0;
 
 /// Draws the canvas.
 pub fn show(app: &mut App, ui: &mut Ui) {
@@ -41,7 +48,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         hovering(app, ui, rect);
         return;
     }
-    let panes = app.studio.current().map(|e| app.panes(e, false)).unwrap_or_default();
+    let translating = app.studio.current().filter(|_| app.session.task == Task::Translate);
+    let panes = translating.map(|e| app.panes(e, false)).unwrap_or_default();
     if !panes.is_empty() {
         let view = panes::show(app, ui, &r, (id, size), &panes);
         zoom_bar(app, ui, rect, view);
@@ -59,6 +67,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         CompareMode::Result => Compare::Result,
         CompareMode::Split => Compare::Split { at: app.session.split },
         CompareMode::SideBySide => Compare::SideBySide,
+        // Between a photo and a map of numbers there is none.
+        CompareMode::Difference if matches!(over, Over::Scalar { .. }) => Compare::Result,
         CompareMode::Difference => Compare::Difference,
     };
     let panes = compare.panes([rect.width() * ppp, rect.height() * ppp]);
@@ -87,6 +97,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             .into();
     }
     let titles = [against.as_ref(), main.as_ref()].map(|asked| asked.map(|asked| app.model_name(&asked.model)));
+    let other = against.clone().filter(|_| compare == Compare::Difference);
     if compare != Compare::Original {
         let mut shown = [main, against].into_iter();
         sides.iter_mut().rev().for_each(|side| side.shows = shown.next().flatten());
@@ -110,12 +121,12 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     if let Compare::Split { .. } = compare {
         split_line(app, ui, rect, view, size, pane);
     }
-    name_sides(app, ui, &sides, titles, compare, holding && has_result);
+    let disagreement = other.as_ref().and_then(|other| regions::disagreement(app, &sides, other));
+    name_sides(app, ui, &sides, titles, disagreement, compare, holding && has_result);
     regions::legend(app, ui, rect, &sides);
-    regions::tell(app, ui, &r, &sides);
+    regions::tell(app, ui, &r, &sides, other.as_ref());
     compare_bar(app, ui, rect, has_result);
-    // On a narrow canvas the two bars would meet.
-    if rect.width() >= 560.0 {
+    if rect.width() >= BOTH_BARS {
         zoom_bar(app, ui, rect, view);
     }
     progress_line(app, ui, rect, id);
@@ -175,6 +186,7 @@ fn name_sides(
     ui: &Ui,
     sides: &[Side],
     [against, main]: [Option<String>; 2],
+    disagreement: Option<f64>,
     compare: Compare,
     holding: bool,
 ) {
@@ -186,11 +198,15 @@ fn name_sides(
             badge(ui, corner(right), Align2::LEFT_TOP, &main.unwrap_or_else(|| app.words.get("result")));
         }
         (Compare::Split { .. }, [left, right]) => {
-            // Of an original and its result everybody sees which is which.
-            let (Some(against), Some(main)) = (against, main) else { return };
             let [left, right] = [left.part.left_top(), right.part.right_top()];
-            badge(ui, left + vec2(12.0, 12.0), Align2::LEFT_TOP, &against);
+            badge(ui, left + vec2(12.0, 12.0), Align2::LEFT_TOP, against.as_ref().unwrap_or(&original));
+            let main = main.unwrap_or_else(|| app.words.get("result"));
             badge(ui, right + vec2(-12.0, 12.0), Align2::RIGHT_TOP, &main);
+        }
+        (Compare::Difference, [side]) => {
+            let (Some(other), Some(model), Some(share)) = (against, main, disagreement) else { return };
+            let facts = [("other", other), ("model", model), ("share", percent(share))];
+            badge(ui, corner(side), Align2::LEFT_TOP, &app.words.with("segment-disagree", facts));
         }
         (Compare::Original, [side]) if holding => badge(ui, corner(side), Align2::LEFT_TOP, &original),
         _ => {}
@@ -294,7 +310,10 @@ fn compare_bar(app: &mut App, ui: &mut Ui, rect: Rect, has_result: bool) {
         (C::CompareSideBySide, CompareMode::SideBySide),
         (C::CompareDifference, CompareMode::Difference),
     ];
-    bar(ui, rect.center_bottom() - vec2(0.0, 12.0), Align2::CENTER_BOTTOM, 216.0, |ui| {
+    // In the middle, unless the bar for zooming stands there.
+    let middle = rect.center().x.max(rect.left() + MARGIN + ZOOM_BAR + 8.0 + COMPARE_BAR / 2.0);
+    let middle = if rect.width() < BOTH_BARS { rect.center().x } else { middle };
+    bar(ui, pos2(middle, rect.bottom() - MARGIN), Align2::CENTER_BOTTOM, COMPARE_BAR, |ui| {
         ui.add_enabled_ui(has_result, |ui| {
             for (c, mode) in MODES {
                 let name = app.words.get(c.key());
@@ -313,8 +332,8 @@ fn compare_bar(app: &mut App, ui: &mut Ui, rect: Rect, has_result: bool) {
 }
 
 fn zoom_bar(app: &mut App, ui: &mut Ui, rect: Rect, view: View) {
-    let at = rect.left_bottom() + vec2(12.0, -12.0);
-    bar(ui, at, Align2::LEFT_BOTTOM, 188.0, |ui| zoom_buttons(app, ui, view));
+    let at = rect.left_bottom() + vec2(MARGIN, -MARGIN);
+    bar(ui, at, Align2::LEFT_BOTTOM, ZOOM_BAR, |ui| zoom_buttons(app, ui, view));
 }
 
 /// The buttons for zooming, in a row.

@@ -244,6 +244,9 @@ fn legend(app: &mut App, ui: &Ui, area: Rect, line: &Line) {
             ui.label(small(low));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| ui.label(small(high)));
         });
+        if let Step::Word(_) = step {
+            ui.label(small(app.words.get("attention-share")));
+        }
         if step == Step::Sum {
             ui.painter().vline(rect.center().x, rect.y_range(), egui::Stroke::new(1.5, Color32::WHITE));
             let at = pos2(rect.center().x, ends.response.rect.center().y);

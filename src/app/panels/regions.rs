@@ -116,12 +116,32 @@ fn shown<'a>(app: &'a App, sides: &[Side]) -> Option<&'a Segmented> {
     app.studio.current()?.segmentation(asked)
 }
 
-/// Says what is under the pointer, beside it.
-pub fn tell(app: &App, ui: &Ui, r: &Response, sides: &[Side]) {
+/// How much of the picture another segmentation calls something else than the one that is shown.
+pub fn disagreement(app: &App, sides: &[Side], other: &Asked) -> Option<f64> {
+    /// Places that are looked at, with every frame.
+    const PLACES: usize = 200_000;
+    let (s, other) = (shown(app, sides)?, app.studio.current()?.segmentation(other)?);
+    let step = (s.outcome.labels.len() / PLACES).max(1);
+    let mut pairs = s.outcome.labels.iter().zip(&other.outcome.labels).step_by(step);
+    let (count, apart) = pairs.by_ref().fold((0u32, 0u32), |(n, k), (a, b)| (n + 1, k + u32::from(a != b)));
+    (count > 0).then(|| f64::from(apart) / f64::from(count))
+}
+
+/// Says what is under the pointer, beside it; with `other` what that segmentation says, too.
+pub fn tell(app: &App, ui: &Ui, r: &Response, sides: &[Side], other: Option<&Asked>) {
     let Some(at) = r.hover_pos() else { return };
     let Some((s, on)) = under(app, ui, sides, at) else { return };
-    let Some(label) = s.label_at(on) else { return };
-    let text = said(&app.words, &app.session.segment, s, label, &s.outcome.scores.at(on));
+    let says = |s: &Segmented| {
+        let label = s.label_at(on)?;
+        Some(said(&app.words, &app.session.segment, s, label, &s.outcome.scores.at(on)))
+    };
+    let Some(mut text) = says(s) else { return };
+    if let Some(o) = other.and_then(|other| app.studio.current()?.segmentation(other))
+        && let Some(theirs) = says(o)
+    {
+        let [model, other] = [s, o].map(|s| app.model_name(&s.asked.model));
+        text = format!("{other}: {theirs}\n{model}: {text}");
+    }
     let left = at.x > r.rect.right() - 180.0;
     let (offset, anchor) = if left { (-14.0, Align2::RIGHT_TOP) } else { (14.0, Align2::LEFT_TOP) };
     badge(ui, at + vec2(offset, 14.0), anchor, &text);

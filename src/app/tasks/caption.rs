@@ -339,7 +339,7 @@ impl App {
     pub fn log_prob(&self, s: &Sentence) -> String {
         let steps = (s.words.len() + usize::from(s.end.is_some())).max(1);
         let number = |v: f32| format!("{v:.2}").replace('-', "−");
-        let args = [("sum", number(s.log_prob)), ("mean", number(s.log_prob / steps as f32))];
+        let args = [("rank", number(s.rank)), ("sum", number(s.log_prob)), ("mean", number(s.log_prob / steps as f32))];
         self.words.with("caption-log-prob", args)
     }
 

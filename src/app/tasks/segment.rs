@@ -8,6 +8,7 @@ use lucide_icons::Icon;
 use super::{choice, heading, labelled, model_list, size, slider};
 use crate::app::App;
 use crate::app::commands::Command as C;
+use crate::app::notices::Kind;
 use crate::app::segment_look::{SegmentLook, Shown};
 use crate::app::segmented::Segmented;
 use crate::app::session::{CompareMode, Task};
@@ -17,6 +18,9 @@ use crate::tasks::segment::{Refine, models};
 
 /// The model that finds something in every picture with a sky, a tree or a building.
 const LANDSCAPES: &str = "unet-camvid";
+
+/// Of a picture in which so small a part is anything that a model knows, another model may know more.
+const LITTLE: f64 = 0.03;
 
 /// The working sizes on offer, in pixels.
 const SIZES: [u32; 5] = [320, 480, 640, 960, 1280];
@@ -42,28 +46,37 @@ fn model(app: &mut App, ui: &mut Ui) {
     let checkpoints: Vec<String> = app.session.checkpoints.iter().map(|p| p.display().to_string()).collect();
     let (name, tip) = (app.words.get("segment-model"), app.words.get("segment-model-tip"));
     labelled(ui, &name, &tip, |ui, width| model_list(app, ui, width, &mut look.model, &shipped, &checkpoints));
+    ui.label(caption(app.model_hint(&look.model)));
     let none = app.words.get("segment-other-none");
     let others = shipped.iter().chain(&checkpoints);
+    // Maps of one class or of doubt are one model's.
+    let compared = look.shown == Shown::Classes;
     labelled(ui, &app.words.get("segment-other"), &app.words.get("segment-other-tip"), |ui, width| {
-        let text = look.other.as_ref().map_or_else(|| none.clone(), |other| app.model_name(other));
-        let list = ComboBox::from_id_salt("other").height(360.0).selected_text(text).width(width).truncate();
-        let r = list.show_ui(ui, |ui| {
-            ui.selectable_value(&mut look.other, None, &none);
-            for id in others.filter(|id| **id != look.model && app.same_classes(id, &look.model)) {
-                ui.selectable_value(&mut look.other, Some(id.clone()), app.model_name(id))
-                    .on_hover_text(app.model_hint(id));
-            }
-        });
-        app.look_for_added(&r.response);
-        r
+        ui.add_enabled_ui(compared, |ui| {
+            let text = look.other.as_ref().map_or_else(|| none.clone(), |other| app.model_name(other));
+            let list = ComboBox::from_id_salt("other").height(360.0).selected_text(text).width(width).truncate();
+            let r = list.show_ui(ui, |ui| {
+                ui.selectable_value(&mut look.other, None, &none);
+                for id in others.filter(|id| **id != look.model && app.same_classes(id, &look.model)) {
+                    ui.selectable_value(&mut look.other, Some(id.clone()), app.model_name(id))
+                        .on_hover_text(app.model_hint(id));
+                }
+            });
+            app.look_for_added(&r.response);
+            r
+        })
+        .inner
     });
     // Also where a result was taken back, with its model.
-    look.other.take_if(|other| *other == look.model || !app.same_classes(other, &look.model));
+    look.other.take_if(|other| *other == look.model);
+    if let Some(other) = look.other.take_if(|other| !app.same_classes(other, &look.model)) {
+        let models = [("model", app.model_name(&other)), ("other", app.model_name(&look.model))];
+        app.notices.tell(Kind::Warning, app.words.with("segment-other-classes", models), None);
+    }
     if look.other.is_some() && look.other != app.session.segment.other {
         // Two models are there to be compared.
         app.session.compare = CompareMode::Split;
     }
-    ui.label(caption(app.model_hint(&look.model)));
     app.session.segment = look;
 }
 
@@ -101,8 +114,11 @@ fn shown(app: &mut App, ui: &mut Ui) {
     });
     ui.horizontal_wrapped(|ui| {
         let (names, legend) = (app.words.get("show-names"), app.words.get("show-legend"));
-        ui.checkbox(&mut look.names, names).on_hover_text(app.words.get("show-names-tip"));
-        ui.checkbox(&mut look.legend, legend).on_hover_text(app.words.get("show-legend-tip"));
+        // A map has no regions to be named, and never goes without its scale.
+        ui.add_enabled_ui(look.shown == Shown::Classes, |ui| {
+            ui.checkbox(&mut look.names, names).on_hover_text(app.words.get("show-names-tip"));
+            ui.checkbox(&mut look.legend, legend).on_hover_text(app.words.get("show-legend-tip"));
+        });
     });
     app.session.segment = look;
 }
@@ -153,8 +169,11 @@ fn classes(app: &mut App, ui: &mut Ui) {
         let Some(name) = s.classes.get(usize::from(class)) else { continue };
         row(app, ui, &mut look, s, (name, colours.colour(class)), part);
     }
-    if s.outcome.areas.iter().all(|a| s.classes.get(usize::from(a.class)).is_none_or(|name| name == "background")) {
-        ui.label(caption(app.words.get("segment-nothing")));
+    let named = |class: u8| s.classes.get(usize::from(class)).is_some_and(|name| name != "background");
+    let found: f64 = s.outcome.areas.iter().filter(|a| named(a.class)).map(|a| a.share).sum();
+    if found < LITTLE {
+        let key = if found > 0.0 { "segment-little" } else { "segment-nothing" };
+        ui.label(caption(app.words.get(key)));
         // Another model may know what there is.
         if look.model != LANDSCAPES && models().iter().any(|m| m.id == LANDSCAPES) {
             let model = app.model_name(LANDSCAPES);

@@ -6,13 +6,15 @@ use crate::app::App;
 use crate::app::commands::Command as C;
 use crate::app::session::Look;
 use crate::app::theme::{self, RADIUS};
+use crate::app::translate_look::OWN_SIZE;
 use crate::app::widgets::{caption, percent};
 use crate::tasks::IDENTITY;
+use crate::tasks::style::USUAL_SIDE;
 use crate::zoo::StyleCard;
 
 /// The stroke sizes on offer: the longer side the network works at, and the key of its name.
 const STROKES: [(Option<u32>, &str); 4] =
-    [(None, "stroke-fine"), (Some(2048), "stroke-medium"), (Some(1024), "stroke-broad"), (Some(512), "stroke-bold")];
+    [(Some(OWN_SIZE), "stroke-own"), (Some(2048), "stroke-fine"), (None, "stroke-usual"), (Some(512), "stroke-broad")];
 
 /// Draws the controls.
 pub fn show(app: &mut App, ui: &mut Ui) {
@@ -156,19 +158,20 @@ fn mix(app: &mut App, ui: &mut Ui) {
 
 fn strokes(app: &mut App, ui: &mut Ui) {
     let Some(longer) = app.studio.current().map(|e| e.picture.width().max(e.picture.height())) else { return };
-    let label = |app: &App, (size, key): (Option<u32>, &str)| {
-        app.words.with(key, [("pixels", i64::from(size.unwrap_or(longer)))])
-    };
+    let pixels = |size: Option<u32>| size.unwrap_or(USUAL_SIDE).min(longer);
+    let label =
+        |app: &App, (size, key): (Option<u32>, &str)| app.words.with(key, [("pixels", i64::from(pixels(size)))]);
     ui.horizontal(|ui| {
         let name = app.words.get("stroke");
         let text = ui.label(&name).id;
-        let now = STROKES.iter().find(|s| s.0 == app.session.look.longer_side).copied().unwrap_or(STROKES[0]);
+        let now = STROKES.iter().find(|s| s.0 == app.session.look.longer_side).copied().unwrap_or(STROKES[2]);
         let r = egui::ComboBox::from_id_salt("stroke")
             .selected_text(label(app, now))
             .width(ui.available_width() - 16.0)
             .show_ui(ui, |ui| {
-                // Sizes beyond the picture's own would do nothing.
-                for s in STROKES.into_iter().filter(|s| s.0.is_none_or(|v| v < longer)) {
+                // Sizes beyond the picture's own would do nothing, and its own may be the usual one.
+                let differs = |size: u32| if size == OWN_SIZE { longer > USUAL_SIDE } else { size < longer };
+                for s in STROKES.into_iter().filter(|s| s.0.is_none_or(differs)) {
                     let text = label(app, s);
                     ui.selectable_value(&mut app.session.look.longer_side, s.0, text);
                 }

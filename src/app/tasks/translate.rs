@@ -73,6 +73,9 @@ fn model(app: &mut App, ui: &mut Ui) {
 
 /// Two buttons, one for each way; where the model goes but one, how to join the other.
 fn direction(app: &mut App, ui: &mut Ui, facts: Option<&Facts>) {
+    if let Some(why) = facts.and_then(|facts| facts.left_out.as_ref()) {
+        ui.label(caption(why).color(ui.visuals().warn_fg_color));
+    }
     let (networks, now) = (app.session.translate.networks(), app.way_now());
     let gap = 4.0;
     let width = (ui.available_width() - gap) / 2.0;
@@ -223,7 +226,8 @@ fn computation(app: &mut App, ui: &mut Ui, facts: Option<&Facts>) {
     let usual = facts.and_then(|facts| facts.longer_side);
     let pixels = |key: &str, pixels: u32| app.words.with(key, [("pixels", i64::from(pixels))]);
     let text = |side: Option<u32>| match (side, usual) {
-        (None, Some(usual)) => pixels("detail-usual-pixels", usual),
+        // Small pictures are not enlarged.
+        (None, Some(usual)) => pixels("detail-usual-pixels", usual.min(longer)),
         (None, None) | (Some(OWN_SIZE), _) => pixels("size-own", longer),
         (Some(side), _) => pixels("detail-pixels", side),
     };

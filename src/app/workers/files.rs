@@ -74,11 +74,11 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
                 });
                 Ok(FileOutcome::Partner { entry: *entry, found })
             }
-            FileJob::Compare { entry, asked, result, partner: (path, partner) } => Ok(FileOutcome::Compared {
+            FileJob::Compare { entry, asked, photo, result, partner: (path, partner) } => Ok(FileOutcome::Compared {
                 entry: *entry,
                 asked: asked.clone(),
                 path: path.clone(),
-                l1: Map::difference(result, partner).mean,
+                l1: Map::difference(result, partner, photo).mean,
             }),
             FileJob::Upload { entry, place, pixels } => {
                 let texture = match &gpu {

@@ -1,5 +1,7 @@
 //! Numbers for each place of a picture.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use crate::imaging::Picture;
@@ -20,11 +22,13 @@ pub struct Map {
 
 impl Map {
     /// The absolute difference of two pictures in sRGB-encoded values 0..=1, mean over red, green and blue: its mean is the
-    /// L1 distance of the papers, halved (theirs go from -1 to 1). `b` is brought to `a`'s size; a pixel of `a` counts as
-    /// far as it is opaque, so that those nobody can see differ by nothing.
-    pub fn difference(a: &Picture, b: &Picture) -> Map {
+    /// L1 distance of the papers, halved (theirs go from -1 to 1). `b` and `photo` are brought to `a`'s size; a pixel counts
+    /// as far as `photo` is opaque there, so that what nobody can see neither adds to the mean nor thins it.
+    pub fn difference(a: &Picture, b: &Picture, photo: &Picture) -> Map {
         let [width, height] = a.size();
         let b = &b.resized_to(width, height);
+        let photo =
+            if photo.size() == a.size() { Cow::Borrowed(photo) } else { Cow::Owned(photo.resized_to(width, height)) };
         let size = shape(a.size());
         let [columns, rows] = size.map(|side| side as usize);
         let (width, height) = (width as usize, height as usize);
@@ -32,29 +36,30 @@ impl Map {
         let covered = |i: usize, from: usize, to: usize| (i * from).div_ceil(to)..((i + 1) * from).div_ceil(to);
         let mut values = vec![0.0f32; columns * rows];
         let sums = values.par_chunks_mut(columns.max(1)).enumerate().map_init(
-            || (Vec::new(), Vec::new(), Vec::new()),
-            |(of_a, of_b, sums), (row, values)| {
+            || (Vec::new(), Vec::new(), Vec::new(), Vec::new()),
+            |(of_a, of_b, of_photo, sums), (row, values)| {
                 let lines = covered(row, height, rows);
                 sums.clear();
-                sums.resize(width, 0.0f64);
+                sums.resize(width, [0.0f64; 2]);
                 for y in lines.clone() {
                     a.srgb_row(y as u32, of_a);
                     b.srgb_row(y as u32, of_b);
-                    for ((sum, a), b) in sums.iter_mut().zip(&*of_a).zip(&*of_b) {
+                    photo.srgb_row(y as u32, of_photo);
+                    for (((sum, a), b), photo) in sums.iter_mut().zip(&*of_a).zip(&*of_b).zip(&*of_photo) {
                         let apart = (0..3).map(|c| f64::from((a[c] - b[c]).abs())).sum::<f64>() / 3.0;
-                        *sum += apart * f64::from(a[3]);
+                        let opaque = f64::from(photo[3]);
+                        *sum = [sum[0] + apart * opaque, sum[1] + opaque];
                     }
                 }
                 for (column, value) in values.iter_mut().enumerate() {
-                    let part = &sums[covered(column, width, columns)];
-                    *value = (part.iter().sum::<f64>() / (part.len() * lines.len()).max(1) as f64) as f32;
+                    *value = mean(&sums[covered(column, width, columns)]) as f32;
                 }
-                sums.iter().sum::<f64>()
+                total(sums)
             },
         );
         // Each row by itself and then in their order: so that the last digit does not depend on the threads.
-        let sums: Vec<f64> = sums.collect();
-        Map { size, values, mean: sums.iter().sum::<f64>() / (width * height) as f64 }
+        let sums: Vec<[f64; 2]> = sums.collect();
+        Map { size, values, mean: mean(&sums) }
     }
 
     /// What a PatchGAN said of the `scores.len()` patches of a picture of the size `seen`, in `columns`, whose middles are
@@ -85,6 +90,17 @@ impl Map {
         let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len().max(1) as f64;
         Map { size, values, mean }
     }
+}
+
+/// All weighted values together, and all weights.
+fn total(sums: &[[f64; 2]]) -> [f64; 2] {
+    sums.iter().fold([0.0; 2], |[value, weight], part| [value + part[0], weight + part[1]])
+}
+
+/// The mean of weighted values; 0 where nothing has any weight.
+fn mean(sums: &[[f64; 2]]) -> f64 {
+    let [value, weight] = total(sums);
+    if weight > 0.0 { value / weight } else { 0.0 }
 }
 
 /// Of a map of a picture of this width and height.
