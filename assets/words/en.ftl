@@ -530,6 +530,7 @@ pictures-away =
         [one] The folder of one picture from last time cannot be found. Reconnect its disk; the picture is back at the next start.
        *[other] The folders of { $count } pictures from last time cannot be found. Reconnect their disk; the pictures are back at the next start.
     }
+folder-left-out = Of { $folder } only the pictures were opened, not what else is in it ({ $count }).
 no-room =
     { $count ->
         [one] Memory has no room for one more picture. Take others out of the film strip first.

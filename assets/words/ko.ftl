@@ -507,6 +507,7 @@ open-path-hint = ~/Pictures/photo.jpg
 open-path-open = 열기
 no-dialog = 이 시스템에는 파일 대화 상자가 없습니다 (리눅스라면 zenity나 데스크톱 포털을 설치하세요). 경로를 입력하거나 파일을 창에 놓으세요.
 pictures-away = 지난번 사진 { $count }장의 폴더를 찾을 수 없습니다. 디스크를 다시 연결하면 다음 시작 때 사진도 돌아옵니다.
+folder-left-out = { $folder }에서는 사진만 열었습니다. 다른 파일과 폴더 { $count }개는 열지 않았습니다.
 no-room = 메모리에 자리가 없어 사진 { $count }장을 열지 않았습니다. 필름 스트립에서 다른 사진을 먼저 빼세요.
 paste-nothing = 클립보드에 사진이 없습니다. 사진을 복사하거나 파일을 여세요.
 refused = { $name }: { $why }

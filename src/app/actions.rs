@@ -1,5 +1,6 @@
 //! What each command does.
 
+use egui::style::ScrollAnimation;
 use egui::{ThemePreference, ViewportCommand};
 
 use super::commands::Command as C;
@@ -8,6 +9,7 @@ use super::notices::Kind;
 use super::opening::SAMPLES;
 use super::request::Request;
 use super::session::{CompareMode, Looks, Task, Theme};
+use super::theme;
 use super::translate_look::TranslateView;
 use super::words::{Language, Words};
 use super::workers::{FileJob, NetJob};
@@ -248,6 +250,12 @@ impl App {
         ctx.options_mut(|o| o.zoom_with_keyboard = false);
         ctx.set_zoom_factor(self.session.scale);
         let still = self.session.still;
-        ctx.all_styles_mut(|s| s.animation_time = if still { 0.0 } else { 0.12 });
+        ctx.all_styles_mut(|s| {
+            s.animation_time = if still { 0.0 } else { theme::MOTION };
+            s.scroll_animation = match still {
+                true => ScrollAnimation::none(),
+                false => ScrollAnimation::duration(theme::MOTION),
+            };
+        });
     }
 }

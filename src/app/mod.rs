@@ -296,6 +296,11 @@ impl App {
                 self.notices.tell(Kind::Failure, w.with("refused", [("name", name), ("why", why)]), None);
             }
             News::NoRoom(count) => self.left_out += count,
+            News::LeftOut(folder, count) => {
+                let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
+                let text = self.words.with("folder-left-out", [("folder", name), ("count", count.to_string())]);
+                self.notices.tell(Kind::Warning, text, None);
+            }
             News::Failed(why) => self.notices.tell(Kind::Failure, w.with("job-failed", [("why", why)]), None),
             News::FileFailed(why) => {
                 // Why must be seen.

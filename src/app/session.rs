@@ -166,7 +166,8 @@ impl Default for Session {
             inspector: true,
             inspector_width: 320.0,
             strip: true,
-            window: [1280.0, 800.0],
+            // On a screen of 1280 x 800 the title bar and the system's own bars take their part.
+            window: [1240.0, 720.0],
             compare: CompareMode::default(),
             split: 0.5,
             task: Task::default(),

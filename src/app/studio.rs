@@ -186,6 +186,8 @@ pub enum News {
     Copied(ColorImage),
     /// A style's painting.
     Painting(String, ColorImage),
+    /// A folder, and how much of it is no picture.
+    LeftOut(PathBuf, usize),
     /// A checkpoint, and what it is for.
     Recognised(PathBuf, zoo::Task),
 }
@@ -415,6 +417,7 @@ impl Studio {
             FileOutcome::Saved(path) => Some(News::Saved(path)),
             FileOutcome::Composed(image) => Some(News::Copied(image)),
             FileOutcome::Recognised { path, task } => Some(News::Recognised(path, task)),
+            FileOutcome::LeftOut { folder, count } => Some(News::LeftOut(folder, count)),
             FileOutcome::Partner { entry, found } => {
                 self.take_partner(entry, found);
                 None

@@ -48,6 +48,8 @@ pub fn install(ctx: &egui::Context) {
     }
 }
 
+/// How long anything moves, in seconds.
+pub const MOTION: f32 = 0.12;
 /// Three sizes of type: captions, text, headings.
 pub const CAPTION: f32 = 11.5;
 const BODY: f32 = 13.5;
@@ -69,7 +71,7 @@ fn style(dark: bool) -> Style {
     s.spacing.interact_size = Vec2::new(32.0, 26.0);
     s.spacing.slider_width = 150.0;
     s.spacing.icon_width = 16.0;
-    s.animation_time = 0.12;
+    s.animation_time = MOTION;
 
     let v = &mut s.visuals;
     v.panel_fill = grey(30, 245);

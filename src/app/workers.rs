@@ -230,6 +230,8 @@ pub enum FileOutcome {
     Opened { name: String, path: Option<PathBuf>, picture: Arc<Picture>, thumb: ColorImage },
     /// The pictures there are to read.
     Listed(Vec<PathBuf>),
+    /// So many files and folders of a folder are no pictures that can be read.
+    LeftOut { folder: PathBuf, count: usize },
     /// This one could not be read; the others go on.
     Refused {
         path: PathBuf,

@@ -17,15 +17,18 @@ pub fn show(app: &mut App, ui: &Ui) {
         ui.separator();
         ScrollArea::vertical().max_height(400.0).show(ui, |ui| {
             for card in crate::zoo::models() {
-                ui.strong(&card.id);
+                ui.add_space(8.0);
+                ui.strong(app.model_name(&card.id));
                 let parameters = app.words.with("parameters", [("count", grouped(card.parameters))]);
                 ui.label(caption(format!("{} · {parameters} · {}", card.architecture, card.licence)));
-                for s in &card.styles {
-                    ui.label(format!("{}, {} ({})", s.title, s.artist, s.year));
-                }
+                ui.indent(&card.id, |ui| {
+                    for s in &card.styles {
+                        ui.label(format!("{}, {} ({})", s.title, s.artist, s.year));
+                    }
+                });
             }
             ui.separator();
-            ui.label(caption(include_str!("../../../assets/CREDITS.md")));
+            credits(ui, include_str!("../../../assets/CREDITS.md"));
         });
         ui.separator();
         if ui.button(app.words.get("close")).clicked() {
@@ -33,6 +36,46 @@ pub fn show(app: &mut App, ui: &Ui) {
         }
     });
     app.about = !modal.should_close();
+}
+
+/// The credits' Markdown as headings, paragraphs and a line for each row of a table.
+fn credits(ui: &mut Ui, text: &str) {
+    let mut rows = 0;
+    for line in text.lines().filter(|line| !line.starts_with("# ")) {
+        rows = if line.starts_with('|') { rows + 1 } else { 0 };
+        match (line.strip_prefix("## "), rows) {
+            (Some(heading), _) => {
+                ui.add_space(8.0);
+                ui.strong(heading);
+            }
+            (None, 0) if line.is_empty() => {}
+            (None, 0) => _ = ui.label(caption(plain(line))),
+            // The names of the columns, and the line below them.
+            (None, 1 | 2) => {}
+            (None, _) => {
+                let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+                ui.label(caption(plain(&cells.join(" · "))));
+            }
+        }
+    }
+}
+
+/// Markdown without its marks; of links what they are called.
+fn plain(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("](") {
+        // An address may hold a pair of brackets of its own.
+        let mut open = 1;
+        let end = after.find(|c| {
+            open += i32::from(c == '(') - i32::from(c == ')');
+            open == 0
+        });
+        let Some(end) = end else { break };
+        out.push_str(&before.replacen('[', "", 1));
+        rest = &after[end + 1..];
+    }
+    out.push_str(rest);
+    out.replace('`', "")
 }
 
 /// A number with a comma after every three digits.
@@ -45,6 +88,12 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn marks_are_taken_off() {
+        let text = "`a.jpg` · [Commons](https://x.org/File:A_(1).jpg), through [B](y) 3.1";
+        assert_eq!(super::plain(text), "a.jpg · Commons, through B 3.1");
+    }
+
     #[test]
     fn numbers_are_read_in_threes() {
         assert_eq!([7, 999, 1000, 1678912].map(super::grouped), ["7", "999", "1,000", "1,678,912"]);

@@ -61,7 +61,7 @@ fn labelled<R>(ui: &mut Ui, name: &str, tip: &str, add: impl FnOnce(&mut Ui, f32
             ui.set_min_width(NAME);
             ui.add(egui::Label::new(name).truncate())
         });
-        let width = ui.available_width() - 16.0;
+        let width = ui.available_width();
         add(ui, width).response.labelled_by(label.inner.id).on_hover_text(tip);
     });
 }

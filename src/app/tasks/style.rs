@@ -167,7 +167,7 @@ fn strokes(app: &mut App, ui: &mut Ui) {
         let now = STROKES.iter().find(|s| s.0 == app.session.look.longer_side).copied().unwrap_or(STROKES[2]);
         let r = egui::ComboBox::from_id_salt("stroke")
             .selected_text(label(app, now))
-            .width(ui.available_width() - 16.0)
+            .width(ui.available_width())
             .show_ui(ui, |ui| {
                 // Sizes beyond the picture's own would do nothing, and its own may be the usual one.
                 let differs = |size: u32| if size == OWN_SIZE { longer > USUAL_SIDE } else { size < longer };

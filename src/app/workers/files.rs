@@ -8,7 +8,7 @@ use egui::ColorImage;
 use super::captions;
 use super::{FileJob, FileOutcome, GALLERY, Gpu, Pixels, Place, THUMB, Uploaded, thumb_of};
 use crate::gpu::{GpuError, LabelTexture, PictureTexture, ScalarTexture};
-use crate::imaging::{self, Format};
+use crate::imaging::{self, Format, Listing};
 use crate::jobs::{Desk, Failure};
 use crate::tasks::translate::Map;
 use crate::zoo::{self, WordMap, ZooError};
@@ -138,10 +138,16 @@ fn listed(desk: &Desk<FileOutcome>, paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for path in paths {
         let refused = |why| desk.part(FileOutcome::refused(path, why));
-        match path.is_dir().then(|| imaging::pictures_in(path)) {
+        match path.is_dir().then(|| Listing::of(path)) {
             None => all.push(path.clone()),
-            Some(Ok(inside)) if inside.is_empty() => refused("There are no pictures in this folder.".into()),
-            Some(Ok(inside)) => all.extend(inside),
+            Some(Ok(inside)) if inside.pictures.is_empty() => refused("There are no pictures in this folder.".into()),
+            Some(Ok(inside)) => {
+                let count = inside.others.len() + inside.folders;
+                if count > 0 {
+                    desk.part(FileOutcome::LeftOut { folder: path.clone(), count });
+                }
+                all.extend(inside.pictures);
+            }
             Some(Err(e)) => refused(e.to_string()),
         }
     }
