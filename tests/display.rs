@@ -149,7 +149,7 @@ fn a_real_window_opens_obeys_keys_and_mouse_exports_and_closes() {
     d.shot("export.png");
     assert!(d.xdo(&["key", "Return"]));
     wait("the file", || out.exists());
-    assert_eq!(imaging::open(&out).unwrap().size(), [1024, 683]);
+    assert_eq!(imaging::open(&out).unwrap().size(), [1024, 768]);
 
     // It closes by its own key, with a clean status.
     std::thread::sleep(Duration::from_millis(500));

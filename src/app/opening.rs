@@ -17,8 +17,8 @@ use crate::imaging::Picture;
 
 /// The pictures that come with Lucida, first the one the window opens with.
 pub(super) const SAMPLES: [(&str, &[u8]); 5] = [
-    ("castle.jpg", include_bytes!("../../assets/samples/castle.jpg")),
     ("dog.jpg", include_bytes!("../../assets/samples/dog.jpg")),
+    ("castle.jpg", include_bytes!("../../assets/samples/castle.jpg")),
     ("red-panda.jpg", include_bytes!("../../assets/samples/red-panda.jpg")),
     ("coffee.jpg", include_bytes!("../../assets/samples/coffee.jpg")),
     ("town-map.png", include_bytes!("../../assets/samples/town-map.png")),
