@@ -54,6 +54,12 @@ impl<O> Desk<O> {
         (self.wake)();
     }
 
+    /// # Errors
+    /// [`nn::Error::Cancelled`](crate::nn::Error::Cancelled) when the job is no longer wanted.
+    pub fn check(&self) -> Result<(), crate::nn::Error> {
+        self.watched(|w| w.check())
+    }
+
     /// Runs `work` with a watch that forwards progress (0..=1) and the cancel token.
     pub fn watched<R>(&self, work: impl FnOnce(&Watch) -> R) -> R {
         let report = |done: f32| match self.events.try_send(Message::Progress(self.id, done)) {

@@ -107,6 +107,8 @@ cmd-scale-reset = Interface at normal size
 cmd-scale-reset-tip = Text and controls as the system has them.
 cmd-reduce-motion = Reduce motion
 cmd-reduce-motion-tip = Panels and menus appear at once, without animation.
+cmd-language-system = Language of the system
+cmd-language-system-tip = Korean where the system speaks it, else English.
 cmd-language-en = English
 cmd-language-en-tip = Show the window in English.
 cmd-language-ko = 한국어 (Korean)
@@ -495,9 +497,10 @@ export-path = File
 export-browse = Browse…
 export-format = Format
 export-quality = Quality
+export-quality-tip = How much of the detail the JPEG keeps: 100 is nearly all of it in a large file. A double click returns to 92.
 export-save = Export
 export-replace = Replace the file that is there
-export-no-result = The result is not finished; the original would be saved.
+export-no-result = There is no result yet. It can be saved as soon as it is there.
 export-no-class = No class is shown; show one in the legend first.
 export-all-losses = { $count ->
     [one] In one of the files transparency or 16-bit depth is lost; export as PNG or TIFF to keep it.
@@ -535,6 +538,16 @@ no-room =
     { $count ->
         [one] Memory has no room for one more picture. Take others out of the film strip first.
        *[other] Memory has no room for { $count } more pictures. Take others out of the film strip first.
+    }
+more-failures =
+    { $count ->
+        [one] One failure before these
+       *[other] { $count } failures before these
+    }
+results-no-room =
+    { $count ->
+        [one] Memory is full, so this result was not begun. Export what you need, then take pictures out of the film strip.
+       *[other] Memory is full, so { $count } results were not begun. Export what you need, then take pictures out of the film strip.
     }
 paste-nothing = There is no picture on the clipboard. Copy one, or open a file.
 refused = { $name }: { $why }

@@ -114,7 +114,9 @@ impl App {
                     }
                     Task::Caption => self.caption_all(),
                 };
-                self.notices.tell(Kind::Done, self.words.with("queued", [("count", count)]), None);
+                if count > 0 || self.studio.no_room == 0 {
+                    self.notices.tell(Kind::Done, self.words.with("queued", [("count", count)]), None);
+                }
             }
             C::CancelJob | C::CancelAll => {
                 if c == C::CancelAll {
@@ -214,10 +216,13 @@ impl App {
                 s.still = !s.still;
                 self.apply_appearance(ctx);
             }
-            C::LanguageEnglish | C::LanguageKorean => {
-                let l = if c == C::LanguageKorean { Language::Ko } else { Language::En };
-                s.language = Some(l);
-                self.words = Words::new(l);
+            C::LanguageSystem | C::LanguageEnglish | C::LanguageKorean => {
+                s.language = match c {
+                    C::LanguageEnglish => Some(Language::En),
+                    C::LanguageKorean => Some(Language::Ko),
+                    _ => None,
+                };
+                self.words = Words::new(s.language.unwrap_or_else(Language::of_system));
             }
             C::Palette => self.palette = Some(Default::default()),
             C::About => self.about = true,

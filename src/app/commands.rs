@@ -96,6 +96,8 @@ pub enum Command {
     ScaleReset,
     /// Nothing moves by itself.
     ReduceMotion,
+    /// The language of the system.
+    LanguageSystem,
     /// English.
     LanguageEnglish,
     /// Korean.
@@ -112,7 +114,7 @@ use Command as C;
 
 impl Command {
     /// All commands, in palette order.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         C::Open,
         C::OpenFolder,
         C::OpenPath,
@@ -158,6 +160,7 @@ impl Command {
         C::ScaleDown,
         C::ScaleReset,
         C::ReduceMotion,
+        C::LanguageSystem,
         C::LanguageEnglish,
         C::LanguageKorean,
         C::Palette,
@@ -230,6 +233,7 @@ impl Command {
             C::ScaleDown => ("cmd-scale-down", Icon::AArrowDown, key(ctrl, Key::Minus)),
             C::ScaleReset => ("cmd-scale-reset", Icon::ALargeSmall, key(ctrl, Key::Num0)),
             C::ReduceMotion => ("cmd-reduce-motion", Icon::CirclePause, None),
+            C::LanguageSystem => ("cmd-language-system", Icon::Languages, None),
             C::LanguageEnglish => ("cmd-language-en", Icon::Languages, None),
             C::LanguageKorean => ("cmd-language-ko", Icon::Languages, None),
             C::Palette => ("cmd-palette", Icon::Command, key(ctrl, Key::K)),

@@ -412,6 +412,14 @@ impl eframe::App for App {
             let text = self.words.with("no-room", [("count", std::mem::take(&mut self.left_out))]);
             self.notices.tell(Kind::Warning, text, Some(C::RemovePicture));
         }
+        if self.studio.removed.is_none() {
+            self.notices.close(C::PutBack);
+        }
+        let unbegun = std::mem::take(&mut self.studio.no_room);
+        if unbegun > 0 {
+            let text = self.words.with("results-no-room", [("count", unbegun)]);
+            self.notices.tell(Kind::Warning, text, Some(C::RemovePicture));
+        }
         if self.studio.files.is_idle() {
             self.end_restoring();
         }

@@ -8,7 +8,7 @@ use egui::{Align2, Area, Frame, Id, Role, Ui, Vec2, WidgetInfo};
 use lucide_icons::Icon;
 
 use super::commands::Command;
-use super::widgets::{icon, icon_only};
+use super::widgets::{caption, icon, icon_only};
 use super::words::Words;
 
 /// How urgent a notice is.
@@ -30,14 +30,17 @@ struct Notice {
     count: usize,
 }
 
-/// The messages now on screen.
+/// The messages now on screen, and how many failures there was no room for any more.
 #[derive(Default)]
-pub struct Notices(Vec<Notice>);
+pub struct Notices {
+    shown: Vec<Notice>,
+    more: usize,
+}
 
 impl Notices {
     /// Closes those that offer this command.
     pub fn close(&mut self, action: Command) {
-        self.0.retain(|n| n.action != Some(action));
+        self.shown.retain(|n| n.action != Some(action));
     }
 
     /// Tells something. The same text again only counts up.
@@ -49,29 +52,30 @@ impl Notices {
             Kind::Warning => Some(Instant::now() + Duration::from_secs(12)),
             Kind::Failure => None,
         };
-        if let Some(n) = self.0.iter_mut().find(|n| n.text == text) {
+        if let Some(n) = self.shown.iter_mut().find(|n| n.text == text) {
             n.count += 1;
             n.until = until;
             return;
         }
-        if self.0.len() >= MOST {
+        if self.shown.len() >= MOST {
             // The oldest that would go by itself goes first; failures stay longest.
-            let at = self.0.iter().position(|n| n.until.is_some()).unwrap_or(0);
-            self.0.remove(at);
+            let at = self.shown.iter().position(|n| n.until.is_some()).unwrap_or(0);
+            let gone = self.shown.remove(at);
+            self.more += if gone.kind == Kind::Failure { gone.count } else { 0 };
         }
-        self.0.push(Notice { kind, text, action, until, count: 1 });
+        self.shown.push(Notice { kind, text, action, until, count: 1 });
     }
 
     /// The texts on screen, oldest first.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|n| n.text.as_str())
+        self.shown.iter().map(|n| n.text.as_str())
     }
 
     /// Draws the messages in the lower right corner of `ui`, `below` free below them. Returns the command of a pressed button.
     pub fn show(&mut self, ui: &Ui, words: &Words, below: f32) -> Option<Command> {
         let now = Instant::now();
-        self.0.retain(|n| n.until.is_none_or(|t| t > now));
-        if let Some(next) = self.0.iter().filter_map(|n| n.until).min() {
+        self.shown.retain(|n| n.until.is_none_or(|t| t > now));
+        if let Some(next) = self.shown.iter().filter_map(|n| n.until).min() {
             ui.ctx().request_repaint_after(next - now);
         }
         // Above the canvas' bars, so that neither covers the other.
@@ -85,7 +89,13 @@ impl Notices {
             .order(egui::Order::Foreground)
             .show(ui.ctx(), |ui| {
                 ui.set_max_width(380.0);
-                for (i, n) in self.0.iter().enumerate() {
+                if self.more > 0 {
+                    Frame::window(ui.style()).inner_margin(10).show(ui, |ui| {
+                        ui.set_width(356.0);
+                        ui.label(caption(words.with("more-failures", [("count", self.more)])));
+                    });
+                }
+                for (i, n) in self.shown.iter().enumerate() {
                     Frame::window(ui.style()).inner_margin(10).show(ui, |ui| {
                         ui.set_width(356.0);
                         ui.horizontal_top(|ui| {
@@ -117,7 +127,10 @@ impl Notices {
                 }
             });
         if let Some(i) = closed {
-            self.0.remove(i);
+            self.shown.remove(i);
+        }
+        if !self.shown.iter().any(|n| n.kind == Kind::Failure) {
+            self.more = 0;
         }
         asked
     }

@@ -83,8 +83,12 @@ impl Studio {
             return false;
         }
         self.nets.drop_waiting(|j| j.entry() == Some(id) && request.replaces(j));
-        self.nets
-            .push_before(request.job(id, picture), |j| !matches!(j, NetJob::Load | NetJob::Meet { .. }) && before(j));
+        let job = request.job(id, picture);
+        if !self.has_room_for(job.bytes()) {
+            self.no_room += 1;
+            return false;
+        }
+        self.nets.push_before(job, |j| !matches!(j, NetJob::Load | NetJob::Meet { .. }) && before(j));
         true
     }
 }

@@ -114,7 +114,7 @@ impl Entry {
     }
 
     /// Memory that the picture and what was made of it take; maps and thumbnails, which are small beside them, left out.
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         let made: u64 = self.made.iter().map(|made| made.styled.bytes()).sum();
         let segmented: u64 = self.segmented.iter().map(Segmented::bytes).sum();
         let translated = self.translated.iter().map(|t| &t.outcome);
@@ -162,6 +162,8 @@ pub struct Studio {
     pub(super) outdated: Option<JobId>,
     /// How many bytes of pictures and results there is room for.
     pub room: u64,
+    /// How many results were not begun, for want of room.
+    pub(super) no_room: usize,
     /// The picture that was taken out last, and from where.
     pub(super) removed: Option<(usize, Entry)>,
     next: u64,
@@ -213,6 +215,7 @@ impl Studio {
             met: HashMap::new(),
             outdated: None,
             room: room(),
+            no_room: 0,
             removed: None,
             next: 0,
         })
@@ -230,6 +233,15 @@ impl Studio {
 
     pub(super) fn entry(&mut self, id: PictureId) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|e| e.id == id)
+    }
+
+    /// Whether there is room for so many bytes more, beside the strip and the results to come. A picture that was taken out can
+    /// be put back only as long as nothing else needs its room.
+    pub(super) fn has_room_for(&mut self, bytes: u64) -> bool {
+        let held: u64 = self.entries.iter().map(Entry::bytes).sum();
+        let wanted = held + self.nets.jobs().map(NetJob::bytes).sum::<u64>() + bytes;
+        self.removed.take_if(|(_, e)| wanted + e.bytes() > self.room);
+        wanted <= self.room
     }
 
     /// How many pictures are still to be read.
@@ -369,8 +381,7 @@ impl Studio {
     fn take_file(&mut self, ctx: &egui::Context, outcome: FileOutcome) -> Option<News> {
         match outcome {
             FileOutcome::Opened { name, path, picture, thumb } => {
-                let held: u64 = self.entries.iter().map(Entry::bytes).sum();
-                if held + picture.bytes() > self.room && !self.entries.is_empty() {
+                if !self.has_room_for(picture.bytes()) && !self.entries.is_empty() {
                     let left = self.files.waiting().filter(|j| matches!(j, FileJob::Open(_))).count();
                     self.files.drop_waiting(|j| matches!(j, FileJob::Open(_)));
                     return Some(News::NoRoom(left + 1));

@@ -63,12 +63,17 @@ impl Studio {
         }
         let replaced = |j: &NetJob| params.replaces(j) || matches!(j, NetJob::Preview { .. });
         self.nets.drop_waiting(|j| j.entry() == Some(id) && replaced(j));
+        let job = params.job(id, picture.clone());
+        if !self.has_room_for(job.bytes()) {
+            self.no_room += 1;
+            return;
+        }
         let mut jobs = Vec::new();
         if preview_pays(&picture, params) {
             jobs.push(NetJob::Preview { entry: id, picture: picture.clone(), params: params.clone() });
             jobs.extend(self.gallery_job(id));
         }
-        jobs.push(params.job(id, picture));
+        jobs.push(job);
         jobs.extend(self.put_off(id, params));
         self.nets.push_all_before(jobs, |j| !matches!(j, NetJob::Load | NetJob::Meet { .. }));
     }

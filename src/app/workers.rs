@@ -78,6 +78,20 @@ impl NetJob {
         }
     }
 
+    /// What its result will take of memory, as [`Entry::bytes`](super::studio::Entry::bytes) counts it.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            NetJob::Style { picture, .. } => picture.bytes(),
+            NetJob::Segment { picture, .. } => picture.pixels(),
+            NetJob::Translate { picture, asked, .. } => picture.bytes() * if asked.params.cycle { 3 } else { 1 },
+            NetJob::Load
+            | NetJob::Preview { .. }
+            | NetJob::Gallery { .. }
+            | NetJob::Meet { .. }
+            | NetJob::Caption { .. } => 0,
+        }
+    }
+
     /// Whether it runs or loads the model of this id, or the checkpoint at this path.
     pub fn uses(&self, model: &str) -> bool {
         match self {

@@ -352,16 +352,22 @@ impl Picture {
 
     /// Scaled to exactly `width` x `height` pixels (at least 1 x 1), smaller or larger.
     pub fn resized_to(&self, width: u32, height: u32) -> Picture {
+        // Always wanted, so there is always a result.
+        self.resized_to_while(width, height, &|| true).unwrap_or_else(|| self.clone())
+    }
+
+    /// The same, given up as soon as it is no longer `wanted`: `None`. A hundred megapixels take seconds.
+    pub fn resized_to_while(&self, width: u32, height: u32, wanted: &(dyn Fn() -> bool + Sync)) -> Option<Picture> {
         let (width, height) = (width.max(1), height.max(1));
         if [width, height] == self.size() {
-            return self.clone();
+            return Some(self.clone());
         }
         let (from, to) = (self.size(), [width, height]);
         let samples = match &*self.samples {
-            Samples::Eight(v) => Samples::Eight(resize::lanczos(v, from, to)),
-            Samples::Sixteen(v) => Samples::Sixteen(resize::lanczos(v, from, to)),
+            Samples::Eight(v) => Samples::Eight(resize::lanczos(v, from, to, wanted)?),
+            Samples::Sixteen(v) => Samples::Sixteen(resize::lanczos(v, from, to, wanted)?),
         };
-        Picture::assemble(width, height, samples, self.profile.clone())
+        Some(Picture::assemble(width, height, samples, self.profile.clone()))
     }
 }
 

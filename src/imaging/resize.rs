@@ -18,14 +18,22 @@ struct Taps {
     weights: Vec<f32>,
 }
 
-/// Resizes interleaved RGBA with straight alpha. Sizes are `[width, height]`, none zero.
-pub(super) fn lanczos<T: Sample>(rgba: &[T], from: [u32; 2], to: [u32; 2]) -> Vec<T> {
+/// Resizes interleaved RGBA with straight alpha. Sizes are `[width, height]`, none zero. Given up once it is no longer `wanted`.
+pub(super) fn lanczos<T: Sample>(
+    rgba: &[T],
+    from: [u32; 2],
+    to: [u32; 2],
+    wanted: &(dyn Fn() -> bool + Sync),
+) -> Option<Vec<T>> {
     let (width, out_width) = (from[0] as usize, to[0] as usize);
     let columns = taps(width, out_width);
     let rows = taps(from[1] as usize, to[1] as usize);
     let (pixels, _) = rgba.as_chunks::<4>();
     let mut out = vec![T::default(); out_width * rows.len() * 4];
-    out.par_chunks_mut(out_width * 4 * BAND).zip(rows.par_chunks(BAND)).for_each(|(out, rows)| {
+    out.par_chunks_mut(out_width * 4 * BAND).zip(rows.par_chunks(BAND)).try_for_each(|(out, rows)| {
+        if !wanted() {
+            return None;
+        }
         let start = rows.iter().map(|r| r.start).min().unwrap_or(0);
         let end = rows.iter().map(|r| r.start + r.weights.len()).max();
         let mut line = Vec::with_capacity(width);
@@ -50,8 +58,9 @@ pub(super) fn lanczos<T: Sample>(rgba: &[T], from: [u32; 2], to: [u32; 2]) -> Ve
                 *pixel = straight(sum);
             }
         }
-    });
-    out
+        Some(())
+    })?;
+    Some(out)
 }
 
 fn weighted(taps: &Taps, line: &[[f32; 4]]) -> [f32; 4] {

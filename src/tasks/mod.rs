@@ -12,8 +12,8 @@ pub use bench::{Bench, NETS, Rounding, bench};
 pub use forward::{ARCHITECTURES, forward};
 pub use style::{IDENTITY, MODEL, Outcome, Params, Stylizer};
 
-use crate::imaging::ImagingError;
-use crate::nn;
+use crate::imaging::{ImagingError, Picture};
+use crate::nn::{self, Watch};
 use crate::zoo::ZooError;
 
 /// A share or a probability (0 to 1) in percent, as short as tells it.
@@ -123,6 +123,12 @@ pub enum TaskError {
     /// The network could not run.
     #[error(transparent)]
     Network(nn::Error),
+}
+
+/// `picture` scaled to `[width, height]`, unless the work is cancelled meanwhile.
+fn scaled(picture: &Picture, [width, height]: [u32; 2], watch: &Watch<'_>) -> Result<Picture, TaskError> {
+    let token = watch.token();
+    picture.resized_to_while(width, height, &|| !token.is_cancelled()).ok_or(TaskError::Cancelled)
 }
 
 impl From<nn::Error> for TaskError {

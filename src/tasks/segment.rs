@@ -10,7 +10,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::TaskError;
+use super::{TaskError, scaled};
 use crate::imaging::{self, Picture, Samples};
 use crate::models::{Segmenter, Tally};
 use crate::nn::{self, Error, Pass, Pool, Precision, Watch};
@@ -257,7 +257,7 @@ impl SegmentationModel {
         let watch = &watch.part(0.0, 1.0).with_precision(params.precision);
         watch.step(0.0)?;
         let [width, height] = self.working_size(picture.size(), params, Tally::MOST_NUMBERS)?;
-        let seen = picture.resized_to(width as u32, height as u32);
+        let seen = scaled(picture, [width as u32, height as u32], watch)?;
         let network_share = if params.refine.is_some() { 0.4 } else { 0.95 };
         let mut scores = self.scores(&seen, &watch.part(0.0, network_share))?;
         if !scores.is_finite() {

@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::TaskError;
-use crate::imaging::{ImagingError, Picture};
+use super::{TaskError, scaled};
+use crate::imaging::{ImagingError, Picture, scaled_size};
 use crate::nn::{Pool, Precision, Watch};
 use crate::zoo::{self, Card, TwoWay};
 
@@ -299,7 +299,7 @@ impl TranslationModel {
         let back = back.map(|way| way.maker(params.own_statistics)).transpose()?;
 
         let seen = match params.longer_side.or(self.longer_side) {
-            Some(side) => picture.resized(side.max(1)),
+            Some(side) => scaled(picture, scaled_size(picture.size(), side.max(1)), watch)?,
             None => picture.clone(),
         };
         let of_back = back.as_ref().map_or(Ok(0.0), |back| back.work(seen.size()))?;
@@ -318,7 +318,7 @@ impl TranslationModel {
             }
             None => None,
         };
-        let translated = as_deep(enlarged(made, picture), picture)?;
+        let translated = as_deep(scaled(&made, picture.size(), watch)?, picture)?;
         watch.step(1.0)?;
         let seconds = began.elapsed().as_secs_f64();
         Ok(Outcome { model: self.id.clone(), direction, translated, cycle, verdict, seconds })
@@ -357,12 +357,6 @@ fn stretches<'a, const N: usize>(watch: &'a Watch<'_>, work: [f64; N]) -> [Watch
     })
 }
 
-/// `made`, 16-bit, as large as `picture`.
-fn enlarged(made: Picture, picture: &Picture) -> Picture {
-    let [width, height] = picture.size();
-    made.resized_to(width, height)
-}
-
 /// `made`, 16-bit, in 8 bit if `picture` is.
 fn as_deep(made: Picture, picture: &Picture) -> Result<Arc<Picture>, ImagingError> {
     let [width, height] = made.size();
@@ -372,8 +366,7 @@ fn as_deep(made: Picture, picture: &Picture) -> Result<Arc<Picture>, ImagingErro
 
 /// `made`, 16-bit, as large and deep as `picture`, and how far it is from it, not counting the rounding to 8 bit.
 fn compared(made: Picture, picture: &Picture, watch: &Watch<'_>) -> Result<(Arc<Picture>, Map), TaskError> {
-    let made = enlarged(made, picture);
-    watch.check()?;
+    let made = scaled(&made, picture.size(), watch)?;
     let error = Map::difference(picture, &made, picture);
     watch.check()?;
     Ok((as_deep(made, picture)?, error))

@@ -17,6 +17,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use lucida::app::commands::Command;
 use lucida::app::session::{CompareMode, Session, Task};
+use lucida::app::words::Language;
 use lucida::app::workers::NetJob;
 use lucida::app::{App, Start};
 use lucida::gpu::composite;
@@ -273,6 +274,11 @@ fn a_bad_file_is_refused_in_one_sentence_and_costs_nothing() {
     assert_eq!(h.state().studio.entries.len(), 1);
     assert_eq!(h.state().studio.current().unwrap().made.len(), 1);
     shot(&mut h, "refused");
+    // Those there is no room for are counted.
+    drop_on(&mut h, &(1..=4).map(|i| home.path(&format!("nowhere{i}.png"))).collect::<Vec<_>>());
+    until(&mut h, "the last refusal", |a| a.notices.texts().any(|t| t.contains("nowhere4.png")));
+    h.run_steps(2);
+    h.get_by_label("2 failures before these");
 }
 
 #[test]
@@ -359,6 +365,29 @@ fn a_strip_without_room_says_so_and_keeps_what_it_has() {
     until(&mut h, "the refusal", |a| a.notices.texts().any(|t| t.contains("no room for")) && a.studio.reading() == 0);
     settled(&mut h);
     assert!(h.state().notices.texts().any(|t| t.contains("no room for 2 more") || t.contains("no room for one more")));
+}
+
+#[test]
+fn a_result_without_room_is_not_begun_and_says_so() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 40, 40), home.photo("b.png", 40, 40)]));
+    settled(&mut h);
+    // For both pictures, and what was made of the first: none is left.
+    h.state_mut().studio.room = 3 * 40 * 40 * 4;
+    h.state_mut().pick_style("bruegel-harvesters", false);
+    until(&mut h, "the refusal", |a| a.notices.texts().any(|t| t.contains("this result was not begun")));
+    settled(&mut h);
+    assert_eq!(h.state().studio.entries.iter().map(|e| e.made.len()).sum::<usize>(), 1);
+    // Nor of all; and nobody is told that every picture has it.
+    h.state_mut().ask(Command::ApplyToAll);
+    until(&mut h, "the refusal", |a| a.notices.texts().any(|t| t.contains("2 results were not begun")));
+    assert!(!h.state().notices.texts().any(|t| t.contains("has this result already")));
+    // What is taken out makes room for what is shown then, and cannot be put back any more.
+    h.state_mut().ask(Command::RemovePicture);
+    until(&mut h, "the result", |a| a.studio.entries.len() == 1 && a.studio.entries[0].made.len() == 1);
+    h.run_steps(2);
+    assert!(!h.state().can(Command::PutBack));
+    assert!(h.query_by_label("Put the picture back").is_none());
 }
 
 #[test]
@@ -553,6 +582,11 @@ fn the_session_is_there_again_in_the_chosen_language() {
     assert_eq!(h.state().studio.current().unwrap().name, "b.png");
     h.get_by_role_and_label(Role::Slider, "세기");
     shot(&mut h, "korean");
+    // It can be left to the system again.
+    assert_eq!(h.state().session.language, Some(Language::Ko));
+    h.state_mut().ask(Command::LanguageSystem);
+    h.run_steps(2);
+    assert_eq!((h.state().session.language, h.state().words.language), (None, Language::of_system()));
 }
 
 #[test]

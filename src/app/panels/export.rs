@@ -15,7 +15,7 @@ use crate::app::panels::open_path::path_of;
 use crate::app::product::Product;
 use crate::app::segment_look::Shown;
 use crate::app::session::Task;
-use crate::app::widgets::{caption, dialog, icon, icon_button, main_button, named};
+use crate::app::widgets::{asks_default, caption, dialog, icon, icon_button, main_button, named};
 use crate::app::workers::FileJob;
 use crate::gpu::OverlayMode;
 use crate::imaging::{Format, Loss};
@@ -165,7 +165,7 @@ pub fn show(app: &mut App, ui: &Ui) {
         });
 
         let product = product(app, &state);
-        let mut possible = product.is_some();
+        let mut possible = finished && product.is_some();
         if state.what.ending().is_none() {
             format(app, ui, &mut state);
             possible &= losses(app, ui, &state, &seen);
@@ -173,8 +173,8 @@ pub fn show(app: &mut App, ui: &Ui) {
             warn(ui, &app.words.with("export-ending", [("ending", ending)]));
         } else if let Some(product @ (Product::CutOuts(..) | Product::Maps(..))) = &product {
             let names: Vec<_> = product.files(&path_of(&state.path)).iter().map(|f| file_name(f)).collect();
-            possible = !names.is_empty();
-            if possible {
+            possible &= !names.is_empty();
+            if !names.is_empty() {
                 ui.label(caption(app.words.with("export-files", [("files", names.join(", "))])));
             } else {
                 warn(ui, &app.words.get("export-no-class"));
@@ -248,7 +248,11 @@ fn format(app: &mut App, ui: &mut Ui, state: &mut State) {
         }
         if app.session.export.format == "jpg" {
             let text = ui.label(app.words.get("export-quality")).id;
-            ui.add(egui::Slider::new(&mut app.session.export.quality, 1..=100)).labelled_by(text);
+            let slider = egui::Slider::new(&mut app.session.export.quality, 1..=100).update_while_editing(false);
+            let r = ui.add(slider).labelled_by(text).on_hover_text(app.words.get("export-quality-tip"));
+            if asks_default(ui, &r) {
+                app.session.export.quality = Format::QUALITY;
+            }
         }
     });
 }

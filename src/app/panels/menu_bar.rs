@@ -49,7 +49,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                     &[C::ToggleInspector, C::ToggleStrip],
                     &[C::ThemeSystem, C::ThemeLight, C::ThemeDark, C::ReduceMotion],
                     &[C::ScaleUp, C::ScaleDown, C::ScaleReset],
-                    &[C::LanguageEnglish, C::LanguageKorean],
+                    &[C::LanguageSystem, C::LanguageEnglish, C::LanguageKorean],
                 ],
             );
             menu(app, ui, "menu-help", &[&[C::Palette, C::About]]);
@@ -132,8 +132,9 @@ fn is_chosen(app: &App, c: C) -> bool {
         C::ThemeLight => s.theme == Theme::Light,
         C::ThemeDark => s.theme == Theme::Dark,
         C::ReduceMotion => s.still,
-        C::LanguageEnglish => app.words.language == L::En,
-        C::LanguageKorean => app.words.language == L::Ko,
+        C::LanguageSystem => s.language.is_none(),
+        C::LanguageEnglish => s.language == Some(L::En),
+        C::LanguageKorean => s.language == Some(L::Ko),
         C::TaskStyle => s.task == Task::Style,
         C::TaskSegment => s.task == Task::Segment,
         C::TaskTranslate => s.task == Task::Translate,

@@ -57,7 +57,9 @@ pub(in crate::app) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome
                 let model = painters(&mut stylizer).map_err(failed)?;
                 let (entry, params) = (*entry, params.clone());
                 let outcome = desk.watched(|w| model.run(picture, &params, w)).map_err(failed)?;
-                let (thumb, texture) = (thumb_of(&outcome.styled, THUMB), upload(&gpu, &outcome.styled));
+                let thumb = thumb_of(&outcome.styled, THUMB);
+                desk.check().map_err(|e| failed(e.into()))?;
+                let texture = upload(&gpu, &outcome.styled);
                 Ok(NetOutcome::Styled {
                     entry,
                     params,
@@ -155,6 +157,7 @@ fn segment(
     let small = picture.resized(THUMB);
     let labels = desk.watched(|w| outcome.scores.labels(small.size().map(|side| side as usize), w.token()))?;
     let thumb = thumb_of(&overlay::export(&small, &labels, &look)?, THUMB);
+    desk.check()?;
     // No room on the GPU is no reason to lose the result: it can still be exported.
     let texture = gpu.as_ref().and_then(|(device, queue)| {
         LabelTexture::upload(device, queue, outcome.size, &outcome.labels).map(Arc::new).ok()
@@ -183,6 +186,7 @@ fn translate(
     let model = translator(models, &asked.model)?;
     let outcome = Arc::new(desk.watched(|w| model.run(picture, &asked.params, w))?);
     let thumb = thumb_of(&outcome.translated, THUMB);
+    desk.check()?;
     // No room on the GPU is no reason to lose the result: it can still be exported.
     let texture = upload(gpu, &outcome.translated).and_then(Result::ok);
     Ok(NetOutcome::Translated(Box::new(TranslateDone { entry, asked: asked.clone(), outcome, thumb, texture })))

@@ -9,8 +9,8 @@ use super::Map;
 use crate::imaging::{Picture, scaled_size};
 use crate::models::{Generator, PatchGan, Statistics};
 use crate::nn::{self, Error, Pool, Watch, with_slice};
-use crate::tasks::TaskError;
 use crate::tasks::tiles::{self, Canvas, Frame, Painter, Source, Tiling};
+use crate::tasks::{TaskError, scaled};
 use crate::zoo;
 
 /// What a pass may hold at a time, in numbers: 1.15 GB.
@@ -156,7 +156,7 @@ impl<'a> Maker<'a> {
     /// # Errors
     /// As [`super::TranslationModel::run`].
     pub fn make(&self, picture: &Picture, watch: &Watch<'_>, pool: &Pool) -> Result<Picture, TaskError> {
-        let mut seen = picture.resized(self.longer_side(picture.size())?);
+        let mut seen = scaled(picture, scaled_size(picture.size(), self.longer_side(picture.size())?), watch)?;
         let (margin, inner) = (self.margin as i32, seen.size());
         if margin > 0 {
             seen = seen.window([-margin; 2], inner.map(|side| side + 2 * self.margin));
@@ -167,8 +167,7 @@ impl<'a> Maker<'a> {
         if margin > 0 {
             made = made.window([margin; 2], inner);
         }
-        let [width, height] = picture.size();
-        Ok(made.resized_to(width, height))
+        scaled(&made, picture.size(), watch)
     }
 }
 
