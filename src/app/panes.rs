@@ -185,6 +185,7 @@ impl App {
         };
         let t = if exact { e.translation(asked) } else { e.translation_by(asked) };
         let one_way = self.studio.facts(&asked.model).is_some_and(|facts| !facts.goes_back());
+        let mapped = look.error && !one_way;
         let part = |part: Part, chart: Option<Chart>, title: &str, domain: &str, letter: &str| {
             let made = t.filter(|t| part.of(&t.outcome).is_some());
             let shows = match made {
@@ -193,19 +194,26 @@ impl App {
                 None => self.absent(e, asked),
             };
             let title = self.words.with(title, [("formula", letter), ("domain", domain)]);
-            let note = made.map(|t| self.note(t, part)).unwrap_or_default();
+            // How far off it is stands beside the map of that, where there is one.
+            let elsewhere = mapped && chart.is_none() && part != Part::Result;
+            let note = made.filter(|_| !elsewhere).map(|t| self.note(t, part)).unwrap_or_default();
             let chart = chart.filter(|chart| made.is_some_and(|t| chart.of(&t.outcome).is_some()));
             Pane { shows, title, note, chart }
         };
         let original = self.words.with("pane-original", [("formula", letters[0]), ("domain", &from)]);
-        let error = |chart: Chart| look.error.then_some(chart);
+        let error = |of: Part, chart: Chart, letter: &str| {
+            let formula = format!("|{letter} − {}|", letters[0]);
+            mapped.then(|| part(of, Some(chart), "pane-error", "", &formula))
+        };
         let mut panes = vec![
             Pane { shows: Shows::Original, title: original, note: String::new(), chart: None },
             part(Part::Result, look.judged.then_some(Chart::Verdict), "pane-result", &to, letters[1]),
-            part(Part::Back, error(Chart::Error), "pane-back", &from, letters[2]),
+            part(Part::Back, None, "pane-back", &from, letters[2]),
         ];
+        panes.extend(error(Part::Back, Chart::Error, letters[2]));
         if look.identity {
-            panes.push(part(Part::Same, error(Chart::SameError), "pane-same", &from, letters[3]));
+            panes.push(part(Part::Same, None, "pane-same", &from, letters[3]));
+            panes.extend(error(Part::Same, Chart::SameError, letters[3]));
         }
         panes
     }

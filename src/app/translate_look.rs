@@ -184,7 +184,7 @@ pub struct TranslateLook {
     pub strength: f32,
     /// Take only the result's luminance.
     pub keep_colours: bool,
-    /// The cycle's error as a map.
+    /// The cycle's error as a map, in a pane of its own.
     pub error: bool,
     /// The discriminator's scores as a map.
     pub judged: bool,
@@ -205,7 +205,7 @@ impl Default for TranslateLook {
             own_statistics: false,
             strength: 1.0,
             keep_colours: false,
-            error: false,
+            error: true,
             judged: false,
             identity: false,
         }
