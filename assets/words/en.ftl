@@ -501,7 +501,7 @@ export-quality = Quality
 export-quality-tip = How much of the detail the JPEG keeps: 100 is nearly all of it in a large file. A double click returns to 92.
 export-save = Export
 export-replace = Replace the file that is there
-export-no-result = There is no result yet. It can be saved as soon as it is there.
+export-no-result = The result is not finished yet. Saving waits for it.
 export-no-class = No class is shown; show one in the legend first.
 export-all-losses = { $count ->
     [one] In one of the files transparency or 16-bit depth is lost; export as PNG or TIFF to keep it.

@@ -235,6 +235,24 @@ fn a_person_drops_picks_slides_takes_back_and_exports() {
 }
 
 #[test]
+fn an_export_waits_for_its_result() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("big.png", 1600, 1200)]));
+    until(&mut h, "the picture", |a| a.studio.current().is_some());
+    h.key_press_modifiers(Modifiers::COMMAND, Key::E);
+    h.run_steps(2);
+    let out = home.path("out.png");
+    name_file(&mut h, &out);
+    h.get_by_label("The result is not finished yet. Saving waits for it.");
+    h.get_by_role_and_label(Role::Button, "Export").click();
+    h.run_steps(2);
+    assert!(!h.state().seen().unwrap().has_result() && !out.exists(), "the job was too short to test this");
+    until(&mut h, "the file", |a| a.notices.texts().any(|t| t.contains("out.png")));
+    let e = h.state().studio.current().unwrap();
+    assert_eq!(imaging::open(&out).unwrap().samples(), e.made[0].styled.samples());
+}
+
+#[test]
 fn a_person_trades_exactness_for_speed_and_takes_it_back() {
     let home = Home::new();
     let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 120, 80)]));

@@ -27,6 +27,8 @@ pub struct State {
     pub path: String,
     what: What,
     replace: bool,
+    /// It is to be saved once it is finished.
+    waiting: bool,
     /// The field takes the keyboard once, when the dialog opens.
     opened: bool,
 }
@@ -46,7 +48,8 @@ pub fn open(app: &mut App) {
         .unwrap_or_default();
     let first = What::first(app);
     let path = free_name(&folder, &stem(&e.name), app, first);
-    app.export = Some(State { path: path.display().to_string(), what: first, replace: false, opened: false });
+    app.export =
+        Some(State { path: path.display().to_string(), what: first, replace: false, waiting: false, opened: false });
 }
 
 /// What results of a picture of this name are called after.
@@ -127,7 +130,12 @@ pub fn show(app: &mut App, ui: &Ui) {
             what(app, ui, &mut state, finished);
         }
         if !finished {
-            ui.colored_label(ui.visuals().warn_fg_color, app.words.get("export-no-result"));
+            ui.horizontal(|ui| {
+                if state.waiting {
+                    ui.spinner();
+                }
+                ui.colored_label(ui.visuals().warn_fg_color, app.words.get("export-no-result"));
+            });
         }
 
         let name = app.words.get("export-path");
@@ -165,7 +173,7 @@ pub fn show(app: &mut App, ui: &Ui) {
         });
 
         let product = product(app, &state);
-        let mut possible = finished && product.is_some();
+        let mut possible = product.is_some();
         if state.what.ending().is_none() {
             format(app, ui, &mut state);
             possible &= losses(app, ui, &state, &seen);
@@ -191,7 +199,8 @@ pub fn show(app: &mut App, ui: &Ui) {
             let text = app.words.get("export-save");
             let ready = possible && (!exists || state.replace) && !state.path.trim().is_empty();
             let r = named(ui.add_enabled(ready, main_button(ui, &text, Icon::Download)), Role::Button, &text);
-            save = ready && (r.clicked() || entered);
+            state.waiting |= ready && (r.clicked() || entered);
+            save = ready && finished && state.waiting;
             if ui.button(app.words.get("cancel")).clicked() {
                 ui.close();
             }
