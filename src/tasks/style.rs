@@ -1,6 +1,8 @@
 //! Style transfer: a photo painted in a mix of the styles that one network knows.
 
+mod grain;
 mod palette;
+mod tones;
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -9,9 +11,9 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::TaskError;
 use super::tiles::{self, Canvas, Frame, Painter, Source, Tiling};
-use crate::imaging::Picture;
+use super::{TaskError, scaled};
+use crate::imaging::{Picture, scaled_size};
 use crate::models::TransformerNet;
 use crate::models::transformer_net::Config;
 use crate::nn::{self, Pool, Precision, Statistics, Watch};
@@ -62,6 +64,8 @@ struct Mixed<'a> {
     mix: &'a [f32],
     /// What the picture goes through before.
     recolouring: Option<Recolouring>,
+    /// Of 0..=255.
+    grain: f32,
 }
 
 impl Painter for Mixed<'_> {
@@ -74,9 +78,12 @@ impl Painter for Mixed<'_> {
         self.net.flops(shape)
     }
 
-    fn prepare(&self, planar: &mut [f32]) {
+    fn prepare(&self, planar: &mut [f32], shape: [usize; 4], corner: [usize; 2]) {
         if let Some(recolouring) = self.recolouring {
             recolouring.apply(planar);
+        }
+        if self.grain > 0.0 {
+            grain::apply(planar, shape, corner, self.grain);
         }
     }
 
@@ -93,6 +100,8 @@ pub struct Stylizer {
     rows: Vec<String>,
     /// The colours of the paintings of the first rows; the others leave a photo its own.
     palettes: Vec<Palette>,
+    /// How much grain it was trained with, of 0..=255; the identity with none.
+    grain: f32,
 }
 
 impl Stylizer {
@@ -108,15 +117,21 @@ impl Stylizer {
     /// As [`Stylizer::load`] from given safetensors. The metadata entry `styles` names the rows of the norms, joined by
     /// commas; without it they are `styles` and then the identity. The tensors `palettes.mean` `[n, 3]` and
     /// `palettes.covariance` `[n, 3, 3]`, where there are such, hold the colours (RGB of 0..=255) that a photo is given
-    /// before the network sees it in one of the first `n` styles.
+    /// before the network sees it in one of the first `n` styles. `grain`, where there is such an entry, is how much of that
+    /// the network was shown in training.
     ///
     /// # Errors
     /// As [`Stylizer::load`].
     pub fn from_bytes(bytes: &[u8], styles: Vec<StyleCard>) -> Result<Stylizer, TaskError> {
         let damaged = |reason: String| zoo::ZooError::Damaged { name: MODEL.to_owned(), reason };
         let (_, header) = safetensors::SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
-        let named: Option<Vec<String>> =
-            header.metadata().as_ref().and_then(|m| m.get("styles")).map(|s| s.split(',').map(str::to_owned).collect());
+        let told = |key: &str| header.metadata().as_ref().and_then(|m| m.get(key));
+        let named: Option<Vec<String>> = told("styles").map(|s| s.split(',').map(str::to_owned).collect());
+        let grain = told("grain").map_or(Ok(0.0), |g| g.parse::<f32>());
+        let grain = grain
+            .ok()
+            .filter(|g| (0.0..=255.0).contains(g))
+            .ok_or_else(|| damaged("its grain is no number from 0 to 255".into()))?;
         let from_card = || styles.iter().map(|s| s.id.clone()).chain([IDENTITY.to_owned()]).collect();
         let rows: Vec<String> = named.unwrap_or_else(from_card);
         let tensors: HashMap<_, _> = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?;
@@ -132,7 +147,7 @@ impl Stylizer {
             return Err(damaged(format!("it has {} styles but {} palettes", rows.len(), palettes.len())).into());
         }
         let net = TransformerNet::new(config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))?;
-        Ok(Stylizer { net, styles, rows, palettes })
+        Ok(Stylizer { net, styles, rows, palettes, grain })
     }
 
     /// The styles a person can choose from, the identity left out.
@@ -152,13 +167,18 @@ impl Stylizer {
         let mix = self.mix(&params.mix)?;
         let watch = &watch.part(0.0, 1.0).with_precision(params.precision);
         watch.step(0.0)?;
-        let worked_on = &picture.resized(params.longer_side.unwrap_or(USUAL_SIDE).max(1));
+        let side = params.longer_side.unwrap_or(USUAL_SIDE).max(1);
+        let worked_on = &scaled(picture, scaled_size(picture.size(), side), watch)?;
         let mut canvas = Canvas::new(worked_on.size(), picture.is_sixteen_bit());
-        let painter = Mixed { net: &self.net, mix: &mix, recolouring: self.recolouring(picture, &mix) };
+        let same: f32 = self.rows.iter().zip(&mix).filter(|(row, _)| *row == IDENTITY).map(|(_, share)| share).sum();
+        let (recolouring, grain) = (self.recolouring(worked_on, &mix), self.grain * (1.0 - same));
+        let painter = Mixed { net: &self.net, mix: &mix, recolouring, grain };
         let source = Source::new(worked_on, painter.frame());
         tiles::paint(&painter, &source, &TILING, &mut canvas, watch, &Pool::default())?;
-        let [width, height] = picture.size();
-        let styled = canvas.into_picture()?.resized_to(width, height);
+        if let Some(recolouring) = &recolouring {
+            tones::hold(&mut canvas, &source, recolouring, watch)?;
+        }
+        let styled = scaled(&canvas.into_picture()?, picture.size(), watch)?;
         watch.step(1.0)?;
         Ok(Outcome { styled, model: MODEL.to_owned(), seconds: began.elapsed().as_secs_f64() })
     }

@@ -33,8 +33,9 @@ pub(super) trait Painter {
     /// Multiply-adds of a pass over `[1, channels, height, width]`, times two.
     fn flops(&self, shape: [usize; 4]) -> nn::Result<f64>;
 
-    /// What becomes of `[channels, height, width]` of a picture before [`Painter::paint`] sees them.
-    fn prepare(&self, _planar: &mut [f32]) {}
+    /// What becomes of `[1, channels, height, width]` of a picture, whose corner lies at this row and column of it, before
+    /// [`Painter::paint`] sees them.
+    fn prepare(&self, _planar: &mut [f32], _shape: [usize; 4], _corner: [usize; 2]) {}
 
     /// From `[1, channels, height, width]` to `[1, 1 or 3, height or more, width or more]`.
     fn paint(&self, x: &Tensor, statistics: Statistics<'_>, watch: &Watch<'_>, pool: &Pool) -> nn::Result<Tensor>;
@@ -124,7 +125,7 @@ pub(super) fn paint(
     let plan = Plan::new(height, width, frame.smallest, tiling);
     let Some(longer) = plan.overview else {
         let all = Part { y: 0..height, x: 0..width };
-        let x = prepared(net, source.rows(0, height), all.shape(channels))?;
+        let x = prepared(net, source.rows(0, height), &all)?;
         let y = net.paint(&x, Statistics::Compute, watch, pool)?;
         return place(&y, frame.range, canvas, [0, 0], &all);
     };
@@ -136,7 +137,7 @@ pub(super) fn paint(
         let overview = source.of(&small);
         let all = Part { y: 0..overview.height(), x: 0..overview.width() };
         done = net.flops(all.shape(channels))?;
-        let x = prepared(net, overview.rows(0, overview.height()), all.shape(channels))?;
+        let x = prepared(net, overview.rows(0, overview.height()), &all)?;
         let part = watch.part(0.0, (done / (done + tiles)) as f32);
         net.paint(&x, Statistics::Record(&mut statistics), &part, pool)?;
     }
@@ -148,9 +149,8 @@ pub(super) fn paint(
         for part in plan.parts(&band) {
             watch.check()?;
             let wide = plan.widened(&part);
-            let shape = wide.shape(channels);
-            let x = prepared(net, cut(&planar, width, &wide), shape)?;
-            let flops = net.flops(shape)?;
+            let x = prepared(net, cut(&planar, width, &wide), &wide)?;
+            let flops = net.flops(wide.shape(channels))?;
             let step = watch.part((done / total) as f32, ((done + flops) / total) as f32);
             let y = net.paint(&x, Statistics::Replay(&statistics), &step, pool)?;
             done += flops;
@@ -160,8 +160,9 @@ pub(super) fn paint(
     Ok(())
 }
 
-fn prepared(net: &dyn Painter, mut planar: Vec<f32>, shape: [usize; 4]) -> nn::Result<Tensor> {
-    net.prepare(&mut planar);
+fn prepared(net: &dyn Painter, mut planar: Vec<f32>, part: &Part) -> nn::Result<Tensor> {
+    let shape = part.shape(net.frame().channels);
+    net.prepare(&mut planar, shape, [part.y.start, part.x.start]);
     Ok(Tensor::from_vec(planar, &shape[..], &Device::Cpu)?)
 }
 

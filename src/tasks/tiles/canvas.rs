@@ -56,6 +56,43 @@ impl Canvas {
         Canvas { size, samples }
     }
 
+    /// Width and height.
+    pub fn size(&self) -> [u32; 2] {
+        self.size
+    }
+
+    /// The colours of a row, 0..=255.
+    pub fn row(&self, y: usize) -> impl Iterator<Item = [f32; 3]> {
+        let width = self.size[0] as usize;
+        (y * width..(y + 1) * width).map(|pixel| {
+            [0, 1, 2].map(|c| match &self.samples {
+                Depth::Eight(v) => f32::from(v[4 * pixel + c]),
+                Depth::Sixteen(v) => f32::from(v[4 * pixel + c]) / 257.0,
+            })
+        })
+    }
+
+    /// Takes so much, of 0..=255, from the red, green and blue at each column and row.
+    pub fn lower(&mut self, by: impl Fn(usize, usize) -> [f32; 3] + Sync) {
+        let row = self.size[0] as usize * 4;
+        match &mut self.samples {
+            Depth::Eight(v) => v.par_chunks_mut(row.max(1)).enumerate().for_each(|(y, row)| {
+                for (x, pixel) in row.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                    for (value, by) in pixel.iter_mut().zip(by(x, y)) {
+                        *value = (f32::from(*value) - by).round().clamp(0.0, 255.0) as u8;
+                    }
+                }
+            }),
+            Depth::Sixteen(v) => v.par_chunks_mut(row.max(1)).enumerate().for_each(|(y, row)| {
+                for (x, pixel) in row.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                    for (value, by) in pixel.iter_mut().zip(by(x, y)) {
+                        *value = (f32::from(*value) - 257.0 * by).round().clamp(0.0, 65535.0) as u16;
+                    }
+                }
+            }),
+        }
+    }
+
     pub fn into_picture(self) -> Result<Picture, ImagingError> {
         match self.samples {
             Depth::Eight(v) => Picture::from_rgba8(self.size[0], self.size[1], v),
