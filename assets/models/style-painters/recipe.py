@@ -8,7 +8,8 @@
     venv/bin/python recipe.py evaluate --photos flickr8k/ --paintings paintings/ --work DIR --references references.json --seconds 3600
     venv/bin/python recipe.py sheet    --paintings paintings/ --work DIR --out sheet.jpg PHOTO...
 
-The network is the image transformation network of Johnson et al. 2016 (arXiv 1603.08155) at half width, with the
+The network is the image transformation network of Johnson et al. 2016 (arXiv 1603.08155), trained at half its width first and
+then widened without changing what it computes (`--start FILE --width 32`; Net2Net, Chen et al. 2016), with the
 nearest-upsample-and-convolve decoder and the conditional instance normalisation of Dumoulin et al. 2017
 (arXiv 1610.07629): all styles share every convolution and differ only in the scale and shift of each normalisation.
 The last "style" is the identity, trained to give the photo back, so that mixing towards it weakens the style.
@@ -18,8 +19,9 @@ ImageNet, MIT): Gram matrices at relu1_2, 2_2, 3_3, 4_3 relative to the painting
 total variation. Other than there, the network is shown the photo in the painting's colours, and the features to reconstruct are those:
 Gram matrices alone are content with two tones, the photo's own colours contradict them, and what a photo's colours are as a whole
 no convolution can see. Tones that stray far from its own count by their square, and some photos get large flat parts: without
-these dark regions had spots of blue. The file holds the paintings' colours beside the weights. One processor core is enough: bf16, channels last,
-half a second a step at `--size 128`, 0.7 at `--size 224 --batch 2`. Every command resumes from `--work` and is seeded; `train --start FILE` goes on from exported
+these dark regions had spots of blue. Beside the photo's colours it is shown a faint grain, for in a smooth sky a stroke has nothing
+else to begin at. The file holds the paintings' colours beside the weights. One processor core is enough: bf16, channels last,
+half a second a step at `--size 128`, 0.7 at `--size 224 --batch 2` (on two with `--width 32`). Every command resumes from `--work` and is seeded; `train --start FILE` goes on from exported
 weights. The card says how many steps, at which sizes and weights, made the file beside it.
 """
 import argparse, importlib.util, json, math, os, random, time
@@ -45,8 +47,10 @@ IDENTITY = len(STYLES)
 STYLE_LAYERS = (1, 3, 6, 9)  # relu1_2, relu2_2, relu3_3, relu4_3, counted in convolutions from 0
 FRAMES = (4, 2, 1, 1)  # of each of them, left out of the Gram matrices
 CONTENT_LAYER = 6  # relu3_3
-STYLE_WEIGHT, CONTENT_WEIGHT, TV_WEIGHT, TONE_WEIGHT = 16.0, 0.012, 0.1, 0.4
+STYLE_WEIGHT, CONTENT_WEIGHT, TV_WEIGHT, TONE_WEIGHT = 24.0, 0.009, 0.1, 0.2
+TONE_CELL = 16  # pixels, as wide as a brush may be
 STRAY, STRAY_WEIGHT = 16.0, 6.0  # of 255, and beside the tones
+GRAIN = 10.0  # of 255, what the network is shown beside the photo: see `grained`
 PLAIN, GROWN = 400, 1600  # steps without the style's loss, and until it has its full weight
 
 
@@ -131,7 +135,26 @@ class StyleNet(nn.Module):
         d["conv1.conv2d.bias"] += d["conv1.conv2d.weight"].sum((1, 2, 3))
         d["deconv3.conv2d.weight"] /= 127.5
         d["deconv3.conv2d.bias"] = (d["deconv3.conv2d.bias"] - 127.5) / 127.5
-        self.load_state_dict(d)
+        self.load_state_dict(widened(d, self.state_dict()))
+
+
+def widened(d, wide):
+    """The tensors `d` of a narrow network in the shapes of `wide`, computing the same (Net2Net, Chen et al. 2016): channels are
+    repeated, and what reads them shares its weights out among the copies, at random so that they can come to differ."""
+    out = {}
+    for key, v in d.items():
+        shape = wide[key].shape
+        if v.ndim == 4:  # [outputs, inputs, k, k]
+            old, new = v.shape[1], shape[1]
+            v = v[torch.arange(shape[0]) % v.shape[0]]
+            if new > old:
+                copies = torch.randn(new // old, *v.shape).mul(0.3)
+                shares = copies - copies.mean(0) + old / new
+                v = (shares * v).transpose(0, 1).flatten(1, 2)
+        else:
+            v = v[..., torch.arange(shape[-1]) % v.shape[-1]]
+        out[key] = v
+    return out
 
 
 # ------------------------------------------------------------------------------------------------------- the loss
@@ -223,6 +246,15 @@ class Recolour:
         return torch.stack(out).contiguous(memory_format=torch.channels_last)
 
 
+def grained(x, where):
+    """`x` [batch, 3, height, width] with a faint grain of two sizes, but for those of `where` [batch] that are false. A smooth sky
+    gives a network nothing to begin a stroke at: without grain it draws the same lattice in all of them."""
+    (b, _, h, w), where = x.shape, torch.as_tensor(where).float().expand(len(x))
+    fine, coarse = (torch.rand(b, 1, -(-h // s), -(-w // s)) * 2 - 1 for s in (1, 4))
+    coarse = F.interpolate(coarse, scale_factor=4, mode="nearest")[..., :h, :w]
+    return x + where[:, None, None, None] * GRAIN * (fine + coarse)
+
+
 def gram_matrix(f, frame=0):
     """[batch, channels, height, width] -> [batch, channels, channels], divided by height x width; without a frame so wide."""
     b, c, h, w = f.shape
@@ -251,10 +283,12 @@ class PerceptualLoss:
         """Style, content, total variation and tone, each [batch], unweighted; `wanted` are the recoloured photos, `target` is their
         `content` where it is at hand, style is relative to the painting's Gram norm."""
         # Tones: what is dark, light or red in the photo gets a colour of the painting that differs as much.
-        tone = (F.avg_pool2d(result, 8) - F.avg_pool2d(wanted, 8)).abs().mean((1, 2, 3))
-        # A few spots of a wrong colour would be cheap that way, so what strays far counts by its square.
-        far = (F.avg_pool2d(result, 16) - F.avg_pool2d(wanted, 16)).abs() - STRAY
-        tone = tone + STRAY_WEIGHT * far.clamp(min=0).square().mean((1, 2, 3)) / STRAY
+        tone = (F.avg_pool2d(result, TONE_CELL) - F.avg_pool2d(wanted, TONE_CELL)).abs().mean((1, 2, 3))
+        # A few spots of a wrong colour would be cheap that way, so what strays far counts by its square; of hues, small spots too.
+        small = F.avg_pool2d(result - wanted, TONE_CELL // 2)
+        hues = torch.stack((small[:, 0] - small[:, 1], small[:, 2] - small[:, :2].mean(1)), 1)
+        for off, most in ((F.avg_pool2d(small, 2), STRAY), (hues, 2 * STRAY)):
+            tone = tone + STRAY_WEIGHT * (off.abs() - most).clamp(min=0).square().mean((1, 2, 3)) / STRAY
         f = self.vgg(result, STYLE_LAYERS)
         target = self.content(wanted) if target is None else target
         content = (f[CONTENT_LAYER].float() - target).square().mean((1, 2, 3))
@@ -353,6 +387,7 @@ def train(a):
             random.Random(a.seed * 1000003 + k // len(order)).shuffle(order)
             ids.append(order[k % len(order)])
         rng = random.Random(a.seed * 7919 + step)
+        torch.manual_seed(a.seed * 65537 + step)
         x, known = zip(*(crop(rng.choice(photos), a.size, rng) for _ in ids))
         x = torch.stack(x).to(memory_format=torch.channels_last)
         ids = torch.tensor(ids)
@@ -361,12 +396,12 @@ def train(a):
         same = ids == IDENTITY
         wanted = recolour(x, ids, known)
         with torch.autocast("cpu", torch.bfloat16):
-            y = net(wanted, F.one_hot(ids, len(STYLES) + 1).float())
+            y = net(grained(wanted, ~same), F.one_hot(ids, len(STYLES) + 1).float())
         losses = loss_of(wanted, y, ids.clamp(max=IDENTITY - 1))
         plain = (y - wanted).abs().mean((1, 2, 3))
         outside = (y - y.clamp(0, 255)).square().mean((1, 2, 3))
         painted = weighted(*losses, step + learnt) + max(0, 1 - (step + learnt) / GROWN) * 0.2 * plain
-        per = torch.where(same, CONTENT_WEIGHT * losses[1] + 0.4 * plain, painted)
+        per = torch.where(same, CONTENT_WEIGHT * losses[1] + 0.8 * plain + TONE_WEIGHT * losses[3], painted)
         opt.zero_grad(set_to_none=True)
         (per + 0.001 * outside).mean().backward()
         step += 1
@@ -408,7 +443,7 @@ def export(a):
     tensors = {k: v.half().contiguous() for k, v in net.folded().items()}
     colours = [palette(a.paintings, name) for name in STYLES]
     tensors |= {"palettes.mean": torch.stack([m for m, _ in colours]), "palettes.covariance": torch.stack([c for _, c in colours])}
-    save_file(tensors, a.out, {"styles": ",".join([*STYLES, "identity"]), "steps": str(c["step"])})
+    save_file(tensors, a.out, {"styles": ",".join([*STYLES, "identity"]), "grain": str(GRAIN), "steps": str(c["step"])})
     print(f"{a.out}: {os.path.getsize(a.out)} bytes after {c['step']} steps; log {c['log'][:: max(1, len(c['log']) // 12)]}")
 
 
@@ -420,7 +455,7 @@ def sheet(a):
     for p in a.pictures:
         x = picture(p, a.size)
         x = x[..., : x.shape[2] // 4 * 4, : x.shape[3] // 4 * 4]
-        cells = [x] + [net(recolour(x, torch.tensor([i])), one_hot(i)).clamp(0, 255) for i in range(len(STYLES) + 1)]
+        cells = [x] + [net(grained(recolour(x, torch.tensor([i])), i != IDENTITY), one_hot(i)).clamp(0, 255) for i in range(len(STYLES) + 1)]
         cells = [F.interpolate(c, size=(a.cell * x.shape[2] // x.shape[3], a.cell), mode="area") for c in cells]
         half = (len(cells) + 1) // 2
         rows += [torch.cat(cells[:half], 3), torch.cat(cells[half:], 3)]
@@ -460,7 +495,7 @@ def evaluate(a):
             style = torch.tensor([i])
             wanted = recolour(x, style)
             with torch.no_grad():
-                y = net(wanted, one_hot(i)).clamp(0, 255)
+                y = net(grained(wanted, True), one_hot(i)).clamp(0, 255)
                 ours[photo.name, name] = [v.item() for v in loss_of(wanted, y, style)[:2]]
             known = reached.setdefault(photo.name, {})
             if name not in known and time.time() < end:
