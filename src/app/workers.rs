@@ -78,7 +78,7 @@ impl NetJob {
         }
     }
 
-    /// What its result will take of memory, as [`Entry::bytes`](super::studio::Entry::bytes) counts it.
+    /// What its result will take of memory, counted as for the strip.
     pub fn bytes(&self) -> u64 {
         match self {
             NetJob::Style { picture, .. } => picture.bytes(),
