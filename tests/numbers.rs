@@ -196,6 +196,10 @@ proptest! {
         let got = pass.conv_add(&conv, &x, Some(&r)).unwrap().into_tensor().unwrap();
         let off = relative(&got, &activated((plain + residual).unwrap(), options.activation));
         prop_assert!(off < 1e-4, "with a residual it is off by {off}");
+        // Features of our own memory, which the result takes the place of.
+        let ours = pass.nearest(&r, [r.shape()[2], r.shape()[3]]).unwrap();
+        let onto = pass.conv_onto(&conv, &x, ours).unwrap().into_tensor().unwrap();
+        prop_assert_eq!(values(&onto), values(&got), "in the residual's place");
     }
 
     #[test]

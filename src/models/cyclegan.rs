@@ -242,7 +242,7 @@ impl ResnetGenerator {
                 let y = second.run(&mut pass, &y)?;
                 pass.add(&mut h, &y)?;
             } else {
-                h = pass.conv_add(&second.conv, &y, Some(&h))?;
+                h = pass.conv_onto(&second.conv, &y, h)?;
             }
         }
         for layer in &self.up {

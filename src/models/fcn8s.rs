@@ -99,7 +99,7 @@ impl Fcn8s {
 fn refine(scores: &Features, score: &Conv2d, finer: &Features, pass: &mut Pass<'_>) -> Result<Features> {
     let [.., height, width] = finer.shape();
     let grown = pass.bilinear(scores, [height, width], false)?;
-    pass.conv_add(score, finer, Some(&grown))
+    pass.conv_onto(score, finer, grown)
 }
 
 impl Segmenter for Fcn8s {

@@ -109,7 +109,7 @@ impl Segmenter for LrAspp {
         let coarse = pass.conv(&self.high, &narrow)?;
         let [_, _, height, width] = low.shape();
         let fine = pass.bilinear(&coarse, [height, width], false)?;
-        pass.conv_add(&self.low, &low, Some(&fine))
+        pass.conv_onto(&self.low, &low, fine)
     }
 
     fn count(&self, shape: [usize; 4]) -> Result<Tally> {

@@ -141,7 +141,7 @@ impl Bottleneck {
         if let Some(conv) = &self.downsample {
             x = pass.conv(conv, &x)?;
         }
-        pass.conv_add(&self.expand, &y, Some(&x))
+        pass.conv_onto(&self.expand, &y, x)
     }
 
     fn count(&self, tally: &mut Tally) -> Result<()> {
@@ -153,8 +153,8 @@ impl Bottleneck {
         tally.conv(&self.reduce)?;
         tally.keep(added.shape);
         tally.conv(&self.middle)?;
+        tally.release(added.shape); // the result takes its place
         tally.conv(&self.expand)?;
-        tally.release(added.shape);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv2d::{Options, Padding};
-use super::kernel::{self, BLOCK, Isa, STRIP, Strip, Sums, Taps};
+use super::kernel::{BLOCK, Isa, STRIP, Strip, Sums, Taps};
 use super::packed::{Block, Input, Output, Packed};
 use super::plan::{Columns, TASKS, aligned, strips};
 use super::watch::CancelToken;
@@ -313,11 +313,10 @@ impl Part<'_> {
                         }
                         let n = self.columns.count.min(out.size[1] - x);
                         let place = out.place(self.image, block.first + c, y, x);
-                        // SAFETY: no other task has this image, row, columns and channel.
-                        let to = unsafe { out.row(place, n) };
                         let (bias, range) = (self.packed.bias[block.first + c], options.activation.range());
-                        let (residual, sums) = (out.residual_row(place, n), out.counting.then_some(&mut *sums));
-                        kernel::finish(self.isa, &values[..n], to, bias, residual, range, sums);
+                        let sums = out.counting.then_some(&mut *sums);
+                        // SAFETY: no other task has this image, row, columns and channel.
+                        unsafe { out.finish(self.isa, &values[..n], place, bias, range, sums) };
                     }
                 }
             }

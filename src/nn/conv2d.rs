@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Storage, Tensor};
 
 use super::kernel::Isa;
-use super::packed::{Input, Moments, Packed};
+use super::packed::{Input, Moments, Packed, Residual};
 use super::watch::Watch;
 use super::{Error, Result, transpose};
 
@@ -183,7 +183,9 @@ impl Conv2d {
                 let shape = [shape.0, shape.1, shape.2, shape.3];
                 let [height, width] = self.output_size(shape)?;
                 let mut out = vec![0.0; shape[0] * self.shape[0] * height * width];
-                with_slice(&x, |data| self.run(&Input { data, shape, on_the_way: None }, &mut out, None, None, watch))?;
+                with_slice(&x, |data| {
+                    self.run(&Input { data, shape, on_the_way: None }, &mut out, Residual::None, None, watch)
+                })?;
                 Ok(Tensor::from_vec(out, (shape[0], self.shape[0], height, width), x.device())?)
             }
             Body::Packed(..) => Err(Error::Shape("the weights are on the processor but the input is not".into())),
@@ -262,12 +264,12 @@ impl Conv2d {
     }
 
     /// The work itself, slice to slice; `out` holds `[batch, out, height, width]` of [`Conv2d::output_size`], `residual`
-    /// as much, which is added before the activation.
+    /// is added before the activation.
     pub(crate) fn run(
         &self,
         input: &Input<'_>,
         out: &mut [f32],
-        residual: Option<&[f32]>,
+        residual: Residual<'_>,
         moments: Option<&mut Vec<Moments>>,
         watch: &Watch<'_>,
     ) -> Result<()> {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv2d::Options;
-use super::kernel::{self, BLOCK, Isa, STRIP, Strip, Sums, Taps};
+use super::kernel::{BLOCK, Isa, STRIP, Strip, Sums, Taps};
 use super::packed::{Input, Output, Packed};
 use super::plan::{Columns, TASKS};
 use super::watch::CancelToken;
@@ -135,12 +135,11 @@ impl Band {
         let mut sums = Sums::default();
         for (i, y) in rows.enumerate() {
             let place = out.place(image, channel, y, 0);
-            // SAFETY: no other task has this image, channel and row.
-            let row = unsafe { out.row(place, columns) };
             let (bias, range) = (packed.bias[channel], packed.options.activation.range());
             let values = &values[i * self.pitch..][..columns];
             let sums = out.counting.then_some(&mut sums);
-            kernel::finish(isa, values, row, bias, out.residual_row(place, columns), range, sums);
+            // SAFETY: no other task has this image, channel and row.
+            unsafe { out.finish(isa, values, place, bias, range, sums) };
         }
         sums
     }

@@ -147,11 +147,9 @@ fn tile(
                                 (a, x)
                             };
                             let place = out.place(task.image, channel, y, x);
-                            // SAFETY: no other task has this image, row, columns and channel.
-                            let row = unsafe { out.row(place, values.len()) };
                             let sums = sums.get_mut(sum + c);
-                            let residual = out.residual_row(place, values.len());
-                            kernel::finish(isa, values, row, packed.bias[channel], residual, range, sums);
+                            // SAFETY: no other task has this image, row, columns and channel.
+                            unsafe { out.finish(isa, values, place, packed.bias[channel], range, sums) };
                         }
                     }
                     sum += block.len;

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::conv2d::Options;
 use super::kernel::{BLOCK, Isa, OnTheWay, Rows, STRIP, Strip, Taps};
-use super::packed::{Input, Output, Packed};
+use super::packed::{Input, Output, Packed, Residual};
 use super::plan::{Columns, aligned};
 use super::pointwise::{self, Panels};
 use super::watch::CancelToken;
@@ -57,7 +57,7 @@ impl<'a> Inverted<'a> {
         input: &Input<'_>,
         out: &mut [f32],
         size: [usize; 2],
-        residual: Option<&[f32]>,
+        residual: Residual<'_>,
         cancel: &CancelToken,
     ) -> bool {
         let out = Output::new(out, self.project.shape[0], size, residual, false);

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::conv2d::{Options, Padding};
-use super::kernel::{BLOCK, End, Isa, OnTheWay, Sums, pair_weights};
+use super::kernel::{self, BLOCK, End, Isa, OnTheWay, STRIP, Sums, pair_weights};
 use super::watch::Watch;
 use super::{atrous, depthwise, direct, pointwise, winograd};
 
@@ -83,7 +83,7 @@ impl Packed {
         input: &Input<'_>,
         out: &mut [f32],
         size: [usize; 2],
-        residual: Option<&[f32]>,
+        residual: Residual<'_>,
         sums: Option<&mut Vec<Moments>>,
         watch: &Watch<'_>,
     ) -> bool {
@@ -206,6 +206,15 @@ impl Pass {
     }
 }
 
+/// What is added to the sums, as many values as the output has.
+#[derive(Clone, Copy)]
+pub(crate) enum Residual<'a> {
+    None,
+    From(&'a [f32]),
+    /// What stands in the output's place: no memory of its own, and none that is first read to be overwritten.
+    InPlace,
+}
+
 /// The output that all tasks write into, each its own pixels.
 pub(super) struct Output<'a> {
     /// Lent for `'a`.
@@ -213,8 +222,7 @@ pub(super) struct Output<'a> {
     len: usize,
     channels: usize,
     pub(super) size: [usize; 2],
-    /// As many values, added to the sums.
-    pub(super) residual: Option<&'a [f32]>,
+    residual: Residual<'a>,
     /// Whether what is written is to be counted.
     pub(super) counting: bool,
 }
@@ -228,10 +236,10 @@ impl<'a> Output<'a> {
         out: &'a mut [f32],
         channels: usize,
         size: [usize; 2],
-        residual: Option<&'a [f32]>,
+        residual: Residual<'a>,
         counting: bool,
     ) -> Output<'a> {
-        assert!(residual.is_none_or(|r| r.len() == out.len()));
+        assert!(!matches!(residual, Residual::From(values) if values.len() != out.len()));
         Output { data: out.as_mut_ptr(), len: out.len(), channels, size, residual, counting }
     }
 
@@ -239,10 +247,6 @@ impl<'a> Output<'a> {
     pub(super) fn place(&self, image: usize, channel: usize, y: usize, x: usize) -> usize {
         assert!(channel < self.channels && y < self.size[0] && x < self.size[1]);
         ((image * self.channels + channel) * self.size[0] + y) * self.size[1] + x
-    }
-
-    pub(super) fn residual_row(&self, place: usize, n: usize) -> Option<&[f32]> {
-        self.residual.map(|r| &r[place..place + n])
     }
 
     /// For a strip to end in `n` pixels of a row, in as many channels as there are biases.
@@ -254,20 +258,48 @@ impl<'a> Output<'a> {
         assert!(place + bias.len().saturating_sub(1) * stride + n <= self.len);
         let mut all = [0.0; BLOCK];
         all[..bias.len()].copy_from_slice(bias);
-        let residual = self.residual.map_or(std::ptr::null(), |r| r[place..].as_ptr());
         // SAFETY: in bounds by the assertion (a residual has the output's length); unshared by the caller's promise.
-        unsafe { End::picture(self.data.add(place), stride, residual, all, range) }
+        unsafe {
+            let out = self.data.add(place);
+            let residual = match self.residual {
+                Residual::None => std::ptr::null(),
+                Residual::From(values) => values[place..].as_ptr(),
+                Residual::InPlace => out.cast_const(),
+            };
+            End::picture(out, stride, residual, all, range)
+        }
     }
 
-    /// `n` pixels of a row.
+    /// Writes a strip's sums plus bias and residual to their place in a row, clamped to `range`, and counts them.
     ///
     /// # Safety
     /// No one else holds any of these pixels.
-    #[allow(clippy::mut_from_ref)]
-    pub(super) unsafe fn row(&self, place: usize, n: usize) -> &mut [f32] {
-        assert!(place + n <= self.len);
+    pub(super) unsafe fn finish(
+        &self,
+        isa: Isa,
+        strip: &[f32],
+        place: usize,
+        bias: f32,
+        range: [f32; 2],
+        mut sums: Option<&mut Sums>,
+    ) {
+        assert!(place + strip.len() <= self.len);
         // SAFETY: in bounds by the assertion; unshared by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.data.add(place), n) }
+        let row = unsafe { std::slice::from_raw_parts_mut(self.data.add(place), strip.len()) };
+        match self.residual {
+            Residual::None => kernel::finish(isa, strip, row, bias, None, range, sums),
+            Residual::From(values) => {
+                kernel::finish(isa, strip, row, bias, Some(&values[place..place + strip.len()]), range, sums);
+            }
+            Residual::InPlace => {
+                let mut before = [0.0; STRIP];
+                for (strip, row) in strip.chunks(STRIP).zip(row.chunks_mut(STRIP)) {
+                    let before = &mut before[..row.len()];
+                    before.copy_from_slice(row);
+                    kernel::finish(isa, strip, row, bias, Some(before), range, sums.as_deref_mut());
+                }
+            }
+        }
     }
 }
 

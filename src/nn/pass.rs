@@ -11,8 +11,8 @@ use super::features::{Body, Features, Settled};
 use super::instance_norm::{ChannelStatistics, Norm, Statistics, apply};
 use super::inverted::Inverted;
 use super::kernel::OnTheWay;
-use super::packed::Input;
-use super::pool::Pool;
+use super::packed::{Input, Residual};
+use super::pool::{Buffer, Pool};
 use super::watch::Watch;
 use super::{Error, Result, resample};
 
@@ -79,21 +79,44 @@ impl<'a> Pass<'a> {
         {
             return Err(Error::Shape(format!("a residual of {:?} does not fit {shape:?}", r.shape)));
         }
+        if !conv.is_packed() {
+            return self.forward_add(conv, x, residual);
+        }
         let residual = residual.map(|r| self.settled(r));
-        let out = if conv.is_packed() {
-            let data = x.values().ok_or_else(apart)?;
-            let residual = match &residual {
-                Some(r) => Some(r.values().ok_or_else(apart)?),
-                None => None,
-            };
-            let mut out = self.pool.take(shape.iter().product());
-            let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way() };
-            conv.run(&input, &mut out, residual.as_deref(), None, self.watch)?;
-            Features::ours(out, shape)
-        } else {
-            let residual = residual.map(|r| r.to_tensor()).transpose()?;
-            Features::of(conv.forward_add(&x.to_tensor()?, residual.as_ref(), self.watch)?)?
-        };
+        let values = residual.as_ref().map(|r| r.values().ok_or_else(apart)).transpose()?;
+        let out = self.pool.take(shape.iter().product());
+        self.conv_into(conv, x, out, values.as_deref().map_or(Residual::None, Residual::From))
+    }
+
+    /// As [`Pass::conv_add`] with a residual that nobody else needs: the result takes its place in memory.
+    ///
+    /// # Errors
+    /// As [`Pass::conv_add`].
+    pub fn conv_onto(&mut self, conv: &Conv2d, x: &Features, mut residual: Features) -> Result<Features> {
+        let [height, width] = conv.output_size(x.shape)?;
+        let fits = residual.shape == [x.shape[0], conv.out_channels(), height, width];
+        residual.settle();
+        match residual.body {
+            Body::Ours(out) if conv.is_packed() && fits => self.conv_into(conv, x, out, Residual::InPlace),
+            body => self.conv_add(conv, x, Some(&Features { body, ..residual })),
+        }
+    }
+
+    /// By our own kernels.
+    fn conv_into(&mut self, conv: &Conv2d, x: &Features, mut out: Buffer, residual: Residual<'_>) -> Result<Features> {
+        self.watch.check()?;
+        let [height, width] = conv.output_size(x.shape)?;
+        let data = x.values().ok_or_else(apart)?;
+        let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way() };
+        conv.run(&input, &mut out, residual, None, self.watch)?;
+        self.step(conv.flops(x.shape))?;
+        Ok(Features::ours(out, [x.shape[0], conv.out_channels(), height, width]))
+    }
+
+    /// By candle's operations.
+    fn forward_add(&mut self, conv: &Conv2d, x: &Features, residual: Option<&Features>) -> Result<Features> {
+        let residual = residual.map(Features::to_tensor).transpose()?;
+        let out = Features::of(conv.forward_add(&x.to_tensor()?, residual.as_ref(), self.watch)?)?;
         self.step(conv.flops(x.shape))?;
         Ok(out)
     }
@@ -134,9 +157,10 @@ impl<'a> Pass<'a> {
         }
         let residual = add.then(|| self.settled(x));
         let residual = residual.as_ref().map(|r| r.values().ok_or_else(apart)).transpose()?;
+        let residual = residual.as_deref().map_or(Residual::None, Residual::From);
         let mut out = self.pool.take(shape.iter().product());
         let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way() };
-        if !fused.run(&input, &mut out, size, residual.as_deref(), self.watch.token()) {
+        if !fused.run(&input, &mut out, size, residual, self.watch.token()) {
             return Err(Error::Cancelled);
         }
         let layers = expand.map(|e| e.flops(x.shape)).into_iter();
@@ -162,7 +186,7 @@ impl<'a> Pass<'a> {
             let mut out = self.pool.take(shape.iter().product());
             let mut moments = (!matches!(self.statistics, Statistics::Replay(_))).then(Vec::new);
             let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way() };
-            conv.run(&input, &mut out, None, moments.as_mut(), self.watch)?;
+            conv.run(&input, &mut out, Residual::None, moments.as_mut(), self.watch)?;
             let statistics = self.resolve(moments.map(|m| ChannelStatistics::of(&m)), shape[0] * channels)?;
             Features { body: Body::Ours(out), shape, pending: statistics.ways(norm.scale, norm.shift, norm.relu) }
         } else {

@@ -272,10 +272,9 @@ fn product(
             strip.accumulate(isa, false, &mut buffer);
             for (c, bias) in bias.iter().enumerate() {
                 let place = place + c * out.size[0] * out.size[1];
-                // SAFETY: as above.
-                let row = unsafe { out.row(place, n) };
                 let sums = sums.get_mut(b).map(|s| &mut s[c]);
-                kernel::finish(isa, &buffer[c * STRIP..][..n], row, *bias, out.residual_row(place, n), range, sums);
+                // SAFETY: as above.
+                unsafe { out.finish(isa, &buffer[c * STRIP..][..n], place, *bias, range, sums) };
             }
         }
     }

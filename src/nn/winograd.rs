@@ -15,7 +15,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv2d::Options;
-use super::kernel::{self, BLOCK, Isa, STRIP, Strip, Sums, Taps};
+use super::kernel::{BLOCK, Isa, STRIP, Strip, Sums, Taps};
 use super::packed::{Block, Input, Output, Packed};
 use super::plan::{Columns, TASKS, aligned};
 use super::watch::CancelToken;
@@ -302,11 +302,9 @@ impl Layout {
                 for (r, woven) in woven.iter().enumerate().take(piece.size[0]) {
                     let values = &woven[piece.at * TILE..][..piece.size[1]];
                     let place = out.place(image, channel, piece.corner[0] + r * dilation, piece.corner[1]);
-                    // SAFETY: no other task has this image, row, columns and channel.
-                    let row = unsafe { out.row(place, values.len()) };
-                    let residual = out.residual_row(place, values.len());
                     let sums = out.counting.then_some(&mut *sums);
-                    kernel::finish(self.isa, values, row, packed.bias[channel], residual, range, sums);
+                    // SAFETY: no other task has this image, row, columns and channel.
+                    unsafe { out.finish(self.isa, values, place, packed.bias[channel], range, sums) };
                 }
             }
         }

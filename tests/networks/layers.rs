@@ -216,6 +216,13 @@ fn a_residual_is_added_before_the_activation() {
                 let silent = Watch::silent();
                 Pass::new(&Pool::default(), &silent, 0.0).conv_add(&conv, x, Some(&residual))
             });
+            agree(&x, &expected, |pass, x| {
+                let dtype = x.to_tensor()?.dtype();
+                let conv = Conv2d::new(&weight.to_dtype(dtype)?, None, options)?;
+                let silent = Watch::silent();
+                let residual = pass.nearest(&pass.enter(&residual.to_dtype(dtype)?)?, [7, 75])?;
+                Pass::new(&Pool::default(), &silent, 0.0).conv_onto(&conv, x, residual)
+            });
         }
     }
 }
@@ -223,7 +230,7 @@ fn a_residual_is_added_before_the_activation() {
 #[test]
 fn what_does_not_fit_is_refused_in_words() {
     type Op = fn(&Pass<'_>, &Features) -> Result<Features>;
-    let refused: [(&str, Op); 11] = [
+    let refused: [(&str, Op); 12] = [
         ("no window", |p, x| p.max_pool(x, 0, 1, 0)),
         ("no stride", |p, x| p.max_pool(x, 2, 0, 0)),
         ("padding wider than half a window", |p, x| p.max_pool(x, 3, 1, 2)),
@@ -239,6 +246,12 @@ fn what_does_not_fit_is_refused_in_words() {
             let weight = Tensor::ones((1, 2, 1, 1), x.to_tensor()?.dtype(), &Device::Cpu)?;
             let conv = Conv2d::new(&weight, None, Options::default())?;
             Pass::new(&Pool::default(), &watch, 0.0).conv_add(&conv, x, Some(&p.mean(x)?))
+        }),
+        ("to be written over one of another size", |p, x| {
+            let watch = Watch::silent();
+            let weight = Tensor::ones((1, 2, 1, 1), x.to_tensor()?.dtype(), &Device::Cpu)?;
+            let conv = Conv2d::new(&weight, None, Options::default())?;
+            Pass::new(&Pool::default(), &watch, 0.0).conv_onto(&conv, x, p.mean(x)?)
         }),
     ];
     for (what, op) in refused {
