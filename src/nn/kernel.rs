@@ -14,6 +14,7 @@ mod pairs;
 mod rows;
 
 pub use isa::Isa;
+pub(super) use narrow::FEW;
 pub(super) use pairs::{pack_pairs, pair_weights};
 pub(super) use rows::Rows;
 

@@ -15,11 +15,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv2d::Options;
-use super::kernel::{BLOCK, Isa, STRIP, Strip, Sums, Taps};
+use super::kernel::{self, BLOCK, Isa, STRIP, Strip, Sums, Taps};
 use super::packed::{Block, Input, Output, Packed};
 use super::plan::{Columns, TASKS, aligned};
 use super::watch::CancelToken;
-use transforms::{transform_back, transform_input, transform_weights};
+use transforms::{deal_lines, transform_back, transform_input, transform_weights};
 
 mod transforms;
 
@@ -34,10 +34,13 @@ const CHANNELS: usize = 32;
 /// Input channels whose transformed weights are at hand at once for a block of output channels: 288 KiB, to stay in the
 /// second-level cache.
 const AT_HAND: usize = 256;
+/// Blocks of tiles multiplied in turn with the same position's weights, while these are in the first-level cache.
+const TOGETHER: usize = 2;
 /// More input channels than this are too many for a block of tiles to stay in the last-level cache.
 const MANY: usize = 1024;
-/// Floats left between positions, so that they do not compete for the same few sets of the cache.
-const GAP: usize = 16;
+/// Floats left between positions, so that they do not compete for the same few sets of the cache, and room for what a
+/// vector holds beyond the last tile.
+const GAP: usize = LANES;
 /// Tiles worked on at once in the transforms.
 const LANES: usize = 16;
 
@@ -46,6 +49,8 @@ const LINE: usize = TILE * PART;
 const PART: usize = STRIP + LANES;
 
 type Lane = [f32; LANES];
+/// Six lines, each dealt out into its four parts.
+type Parts = [[[f32; PART]; TILE]; SEEN];
 
 /// Neighbouring tiles of one row of tiles, and where in their block they stand.
 struct Piece {
@@ -107,7 +112,7 @@ pub(super) fn run(
                 .map(|(weights, tiles)| {
                     let tiles = tiles.clone().map(|t| (&stripe[t][..], &values[t * layout.block..][..layout.block]));
                     let go = !cancel.is_cancelled();
-                    go.then(|| layout.products(packed, image, weights.clone(), tiles, out))
+                    go.then(|| layout.products(packed, image, weights.clone(), &tiles.collect::<Vec<_>>(), out))
                 })
                 .collect();
             whole &= sums.iter().all(Option::is_some);
@@ -118,6 +123,11 @@ pub(super) fn run(
     }
     TRANSFORMED.set(values);
     whole
+}
+
+/// How many tiles there are in a block.
+fn tiles(pieces: &[Piece]) -> usize {
+    pieces.last().map_or(0, |p| p.at + p.tiles)
 }
 
 /// All tiles of a picture in blocks of at most `unit`.
@@ -163,39 +173,46 @@ struct Layout {
     channels: usize,
     /// Tiles in a block.
     unit: usize,
-    /// Floats from a position to the next, of a chunk, and of a block.
-    stride: usize,
+    /// Floats of a chunk, and of a block.
     chunk: usize,
     block: usize,
     /// Input channels whose weights are transformed at once, and blocks of output channels.
     at_hand: usize,
     together: usize,
-    /// Where each channel stands, for each turn of `at_hand` channels from its own first chunk on.
+    /// Within a block of tiles, and within one of so few that each channel's would have a line of the cache for itself.
+    full: Within,
+    few: Within,
+}
+
+/// Where transformed values stand within a block.
+struct Within {
+    /// Floats from a channel to the next, and from a position to the next.
+    unit: usize,
+    stride: usize,
+    /// Where each channel stands, for each turn of [`Layout::at_hand`] channels from its own first chunk on.
     turns: Vec<Taps>,
 }
 
 impl Layout {
     fn new(channels: usize, isa: Isa) -> Layout {
         let unit = isa.lanes() * isa.vectors(BLOCK);
-        let stride = channels.min(CHANNELS) * unit + GAP;
-        let chunk = POSITIONS * stride;
+        let stride = |unit| channels.min(CHANNELS) * unit + GAP;
+        let chunk = POSITIONS * stride(unit);
         // A block of very many channels does not stay in any cache: take what can stay, for several blocks of outputs.
         let together = if channels > MANY { 4 } else { 1 };
         let at_hand = AT_HAND / together;
-        let mut turns = Vec::new();
-        turns.resize_with(channels.div_ceil(at_hand), Taps::default);
-        (0..channels).for_each(|c| turns[c / at_hand].push(c % at_hand / CHANNELS * chunk + c % CHANNELS * unit));
-        Layout {
-            isa,
-            channels,
-            unit,
-            stride,
-            chunk,
-            block: channels.div_ceil(CHANNELS) * chunk,
-            at_hand,
-            together,
-            turns,
-        }
+        let within = |unit| {
+            let mut turns = Vec::new();
+            turns.resize_with(channels.div_ceil(at_hand), Taps::default);
+            (0..channels).for_each(|c| turns[c / at_hand].push(c % at_hand / CHANNELS * chunk + c % CHANNELS * unit));
+            Within { unit, stride: stride(unit), turns }
+        };
+        let block = channels.div_ceil(CHANNELS) * chunk;
+        Layout { isa, channels, unit, chunk, block, at_hand, together, full: within(unit), few: within(kernel::FEW) }
+    }
+
+    fn within(&self, tiles: usize) -> &Within {
+        if tiles <= self.few.unit { &self.few } else { &self.full }
     }
 
     /// Transforms a block of tiles of a chunk of channels, from `first` on.
@@ -204,34 +221,41 @@ impl Layout {
         let dilation = packed.options.dilation;
         let columns = |p: &Piece| Columns::new(packed, p.corner[1], 1, p.tiles * TILE + 2 * dilation, width);
         let columns: Vec<Columns> = pieces.iter().map(columns).collect();
+        let Within { unit, stride, .. } = *self.within(tiles(pieces));
+        // Pieces of a narrow map stand beside each other in a vector, with what their last tiles see beyond them.
+        let longest = pieces.iter().map(|p| p.tiles + dilation).max().unwrap_or(0);
+        let apart = if longest > LANES / 2 { LANES } else { longest.next_power_of_two().max(LANES / 4) };
         let mut lines = [[0.0; LINE]; SEEN];
         let mut parts = [[[0.0; PART]; TILE]; SEEN];
         for (i, channel) in (first..(first + CHANNELS).min(channels)).enumerate() {
             let plane = image * channels + channel;
             let on_the_way = input.on_the_way.map(|o| o[plane]);
             let source = &input.data[plane * height * width..][..height * width];
-            for (piece, columns) in pieces.iter().zip(&columns) {
-                for (j, line) in lines.iter_mut().enumerate() {
-                    match packed.source(piece.corner[0] + j * dilation, height) {
-                        Some(y) => columns.copy(self.isa, &source[y * width..][..width], line, on_the_way),
-                        None => line.fill(0.0),
+            let abreast = LANES / apart;
+            for (pieces, columns) in pieces.chunks(abreast).zip(columns.chunks(abreast)) {
+                for (at, (piece, columns)) in pieces.iter().zip(columns).enumerate() {
+                    for (j, line) in lines.iter_mut().enumerate() {
+                        match packed.source(piece.corner[0] + j * dilation, height) {
+                            Some(y) => columns.copy(self.isa, &source[y * width..][..width], line, on_the_way),
+                            None => line.fill(0.0),
+                        }
                     }
+                    deal_lines(self.isa, &lines, piece.tiles, dilation, &mut parts, at * apart);
                 }
-                let to = &mut to[i * self.unit + piece.at..];
-                let room = self.unit - piece.at;
-                transform_input(self.isa, &lines, &mut parts, piece.tiles, dilation, to, self.stride, room);
+                // What this leaves behind its last piece the next channel overwrites, or it lies in the gap.
+                transform_input(self.isa, &parts, pieces, apart, dilation, &mut to[i * unit..], stride);
             }
         }
     }
 
     /// Multiplies blocks of output channels with blocks of tiles, transforms the products back and writes them. Returns
     /// the channels' sums when they are counted.
-    fn products<'a>(
+    fn products(
         &self,
         packed: &Packed,
         image: usize,
         weights: Range<usize>,
-        tiles: impl ExactSizeIterator<Item = (&'a [Piece], &'a [f32])> + Clone,
+        of: &[(&[Piece], &[f32])],
         out: &Output<'_>,
     ) -> Vec<Sums> {
         let pass = &packed.passes[0];
@@ -239,9 +263,10 @@ impl Layout {
         let mut sums = vec![[Sums::default(); BLOCK]; blocks.len()];
         SCRATCH.with_borrow_mut(|Scratch { weights, products }| {
             // Where the channels come in several turns, each block of tiles keeps its products from turn to turn.
-            let kept = if self.turns.len() > 1 { tiles.len() } else { 1 };
+            let last = self.full.turns.len() - 1;
+            let kept = if last > 0 { of.len() } else { TOGETHER };
             products.resize((kept * blocks.len() * POSITIONS).max(products.len()), Product::default());
-            for (turn, taps) in self.turns.iter().enumerate() {
+            for turn in 0..=last {
                 let first = turn * self.at_hand;
                 let channels = (self.channels - first).min(self.at_hand);
                 let apart = channels * BLOCK + GAP;
@@ -250,23 +275,30 @@ impl Layout {
                     let given = &pass.weights[block.weights + 9 * first * block.len..][..9 * channels * block.len];
                     transform_weights(self.isa, given, block.len, to, apart);
                 }
-                for (t, (pieces, values)) in tiles.clone().enumerate() {
-                    let products = &mut products[t % kept * blocks.len() * POSITIONS..][..blocks.len() * POSITIONS];
-                    let values = &values[first / CHANNELS * self.chunk..];
-                    let count = pieces.last().map_or(0, |p| p.at + p.tiles);
+                let one = blocks.len() * POSITIONS;
+                for (i, of) in of.chunks(TOGETHER).enumerate() {
+                    let products = &mut products[if last > 0 { i * TOGETHER * one } else { 0 }..];
                     for position in 0..POSITIONS {
                         for (b, block) in blocks.iter().enumerate() {
-                            let strip = Strip {
-                                input: &values[position * self.stride..],
-                                taps,
-                                weights: &weights[(b * POSITIONS + position) * apart..],
-                                block: block.len,
-                                pixels: count,
-                            };
-                            strip.accumulate(self.isa, turn > 0, &mut products[b * POSITIONS + position].values);
+                            let at = b * POSITIONS + position;
+                            for ((pieces, values), products) in of.iter().zip(products.chunks_exact_mut(one)) {
+                                let count = tiles(pieces);
+                                let Within { stride, turns, .. } = self.within(count);
+                                let strip = Strip {
+                                    input: &values[first / CHANNELS * self.chunk + position * stride..],
+                                    taps: &turns[turn],
+                                    weights: &weights[at * apart..],
+                                    block: block.len,
+                                    pixels: count,
+                                };
+                                strip.accumulate(self.isa, turn > 0, &mut products[at].values);
+                            }
                         }
                     }
-                    if turn + 1 == self.turns.len() {
+                    if turn < last {
+                        continue;
+                    }
+                    for ((pieces, _), products) in of.iter().zip(products.chunks_exact(one)) {
                         let all = blocks.iter().zip(products.chunks_exact(POSITIONS)).zip(&mut sums);
                         for ((block, products), sums) in all {
                             self.write(packed, image, block, pieces, products, out, sums);
@@ -293,7 +325,7 @@ impl Layout {
     ) {
         let dilation = packed.options.dilation;
         let range = packed.options.activation.range();
-        let count = pieces.last().map_or(0, |p| p.at + p.tiles);
+        let count = tiles(pieces);
         let mut woven = [[0.0; TILE * STRIP]; TILE];
         for (c, sums) in sums.iter_mut().enumerate().take(block.len) {
             let channel = block.first + c;

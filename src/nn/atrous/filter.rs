@@ -219,13 +219,14 @@ fn apply(matrix: &Matrix, rows: usize, columns: usize, values: &[Lane; MOST], to
 #[inline(always)]
 fn apply_of<const K: usize>(matrix: &Matrix, rows: usize, values: &[Lane; MOST], to: &mut [Lane; MOST]) {
     for (row, to) in matrix.iter().zip(to).take(rows) {
-        for (i, to) in to.iter_mut().enumerate() {
-            let mut sum = row[0] * values[0][i];
-            for k in 1..K {
-                sum += row[k] * values[k][i];
+        // A sum of vectors: as a vector of sums the compiler leaves the shorter ones to scalars.
+        let mut sum = values[0].map(|v| row[0] * v);
+        for k in 1..K {
+            for i in 0..LANES {
+                sum[i] += row[k] * values[k][i];
             }
-            *to = sum;
         }
+        *to = sum;
     }
 }
 

@@ -11,7 +11,7 @@ use super::{BLOCK, End, Isa, Strip};
 use super::{at_least, at_most, near, put};
 
 /// Most pixels for which this pays.
-const FEW: usize = 4;
+pub(in crate::nn) const FEW: usize = 4;
 
 /// Whether this is the way to compute a strip.
 pub(super) fn takes(strip: &Strip<'_>, isa: Isa) -> bool {

@@ -1,28 +1,19 @@
 //! The three transforms of F(4x4, 3x3), for [`LANES`] tiles at a time.
 
 use super::super::kernel::{Isa, STRIP, for_each_isa};
-use super::{LANES, LINE, Lane, PART, Product, SEEN, TILE};
+use super::{LANES, LINE, Lane, Parts, Piece, Product, SEEN, TILE};
 
 for_each_isa!(
-    /// Transforms `tiles` tiles that stand side by side in six lines; tile t's value for each position goes to
-    /// `to[position * stride + t]`, and up to `room` values there may be overwritten.
-    transform_input, transform_input_body(
-        lines: &[[f32; LINE]; SEEN], parts: &mut [[[f32; PART]; TILE]; SEEN], tiles: usize, dilation: usize,
-        to: &mut [f32], stride: usize, room: usize
+    /// Deals six lines out for [`transform_input`], of which `tiles` tiles come to stand at `first` and behind it.
+    deal_lines, deal_lines_body(
+        lines: &[[f32; LINE]; SEEN], tiles: usize, dilation: usize, parts: &mut Parts, first: usize
     )
 );
 
 #[inline(always)]
-fn transform_input_body(
-    lines: &[[f32; LINE]; SEEN],
-    parts: &mut [[[f32; PART]; TILE]; SEEN],
-    tiles: usize,
-    dilation: usize,
-    to: &mut [f32],
-    stride: usize,
-    room: usize,
-) {
-    for (line, parts) in lines.iter().zip(parts.iter_mut()) {
+fn deal_lines_body(lines: &[[f32; LINE]; SEEN], tiles: usize, dilation: usize, parts: &mut Parts, first: usize) {
+    for (line, parts) in lines.iter().zip(parts) {
+        let mut parts = parts.each_mut().map(|part| &mut part[first..]);
         match dilation {
             1 => deal::<1>(line, tiles + 1, parts),
             2 => deal::<2>(line, tiles + 2, parts),
@@ -37,9 +28,23 @@ fn transform_input_body(
             }
         }
     }
+}
+
+for_each_isa!(
+    /// Transforms pieces that stand `apart` in `parts` (one alone, unless that is 4 or 8: then as many as a vector takes);
+    /// the value of each position of tile t goes to `to[position * stride + piece.at + t]`, and what stands behind a piece,
+    /// less than a vector, may be overwritten.
+    transform_input, transform_input_body(
+        parts: &Parts, pieces: &[Piece], apart: usize, dilation: usize, to: &mut [f32], stride: usize
+    )
+);
+
+#[inline(always)]
+fn transform_input_body(parts: &Parts, pieces: &[Piece], apart: usize, dilation: usize, to: &mut [f32], stride: usize) {
+    let Some(Piece { tiles, at: first, .. }) = pieces.first() else { return };
     // `[column][row]` halfway. Filled once per call: in the loop that alone would take a tenth of its time.
     let (mut half, mut row) = ([[[0.0; LANES]; SEEN]; SEEN], [[0.0; LANES]; SEEN]);
-    for t in (0..tiles).step_by(LANES) {
+    for t in (0..*tiles).step_by(LANES) {
         for (x, half) in half.iter_mut().enumerate() {
             let at = |y: usize| lane(&parts[y][x % TILE][t + x / TILE * dilation..]);
             seen([at(0), at(1), at(2), at(3), at(4), at(5)], half);
@@ -47,21 +52,28 @@ fn transform_input_body(
         for y in 0..SEEN {
             seen([&half[0][y], &half[1][y], &half[2][y], &half[3][y], &half[4][y], &half[5][y]], &mut row);
             for (x, v) in row.iter().enumerate() {
-                let to = &mut to[(y * SEEN + x) * stride + t..];
-                match room - t {
-                    LANES.. => to[..LANES].copy_from_slice(v),
-                    few => to[..few].copy_from_slice(&v[..few]),
+                let to = &mut to[(y * SEEN + x) * stride..];
+                match apart {
+                    4 => deal_out::<4>(v, pieces, to),
+                    8 => deal_out::<8>(v, pieces, to),
+                    _ => to[first + t..][..LANES].copy_from_slice(v),
                 }
             }
         }
     }
 }
 
+/// Puts the first piece's tiles where they belong, then the second's, ...
+#[inline(always)]
+fn deal_out<const N: usize>(v: &Lane, pieces: &[Piece], to: &mut [f32]) {
+    v.as_chunks::<N>().0.iter().zip(pieces).for_each(|(v, piece)| to[piece.at..][..N].copy_from_slice(v));
+}
+
 /// Deals a line out into what stands first, second, third and fourth in each group of four times `D`, up to the group
 /// that `count` lies in.
 #[inline(always)]
-fn deal<const D: usize>(line: &[f32; LINE], count: usize, parts: &mut [[f32; PART]; TILE]) {
-    let [a, b, c, d] = parts.each_mut().map(|p| p.as_chunks_mut::<D>().0);
+fn deal<const D: usize>(line: &[f32; LINE], count: usize, parts: [&mut [f32]; TILE]) {
+    let [a, b, c, d] = parts.map(|p| p.as_chunks_mut::<D>().0);
     let groups = line.as_chunks::<D>().0.as_chunks::<TILE>().0;
     for ((((a, b), c), d), group) in a.iter_mut().zip(b).zip(c).zip(d).zip(groups).take(count.div_ceil(D)) {
         [*a, *b, *c, *d] = *group;
@@ -121,16 +133,16 @@ fn transform_weights_body(from: &[f32], len: usize, to: &mut [f32], apart: usize
 #[inline(always)]
 fn transform_weights_of<const L: usize>(from: &[f32], to: &mut [f32], apart: usize) {
     let (taps, _) = from.as_chunks::<L>();
+    // Filled once, as in `transform_input`.
+    let (mut half, mut made) = ([[[0.0; L]; SEEN]; 3], [[0.0; L]; SEEN]);
     for (c, taps) in taps.chunks_exact(9).enumerate() {
-        let mut half = [[[0.0; L]; 3]; SEEN];
-        for x in 0..3 {
-            for (half, v) in half.iter_mut().zip(kernel_side([&taps[x], &taps[3 + x], &taps[6 + x]])) {
-                half[x] = v;
-            }
+        for (x, half) in half.iter_mut().enumerate() {
+            kernel_side([&taps[x], &taps[3 + x], &taps[6 + x]], half);
         }
-        for (y, [a, b, d]) in half.iter().enumerate() {
-            for (x, v) in kernel_side([a, b, d]).into_iter().enumerate() {
-                to[(y * SEEN + x) * apart + c * L..][..L].copy_from_slice(&v);
+        for y in 0..SEEN {
+            kernel_side([&half[0][y], &half[1][y], &half[2][y]], &mut made);
+            for (x, v) in made.iter().enumerate() {
+                to[(y * SEEN + x) * apart + c * L..][..L].copy_from_slice(v);
             }
         }
     }
@@ -138,8 +150,7 @@ fn transform_weights_of<const L: usize>(from: &[f32], to: &mut [f32], apart: usi
 
 /// `G g`: three weights along one side.
 #[inline(always)]
-fn kernel_side<const L: usize>([a, b, c]: [&[f32; L]; 3]) -> [[f32; L]; SEEN] {
-    let mut u = [[0.0; L]; SEEN];
+fn kernel_side<const L: usize>([a, b, c]: [&[f32; L]; 3], u: &mut [[f32; L]; SEEN]) {
     for i in 0..L {
         let (outer, middle) = ((a[i] + c[i]) * (-1.0 / 6.0), b[i] * (-1.0 / 6.0));
         let (far, side) = (a[i] * (1.0 / 24.0) + c[i] * (1.0 / 6.0), b[i] * (1.0 / 12.0));
@@ -150,7 +161,6 @@ fn kernel_side<const L: usize>([a, b, c]: [&[f32; L]; 3]) -> [[f32; L]; SEEN] {
         u[4][i] = far - side;
         u[5][i] = c[i];
     }
-    u
 }
 
 for_each_isa!(
