@@ -47,19 +47,21 @@ fn any_size_comes_back_as_it_was() {
     assert!(stylizer.run(&deep, &only("b"), &Watch::silent()).unwrap().styled.is_sixteen_bit());
 }
 
-/// A stylizer over one random style, the identity, and a palette for the style.
-fn with_palette(mean: [f32; 3], covariance: [f32; 9]) -> Result<Stylizer, TaskError> {
+/// A stylizer over one random style, the identity, and a palette for the style; `grain` as the weights name it.
+fn with_palette(mean: [f32; 3], covariance: [f32; 9], grain: &str) -> Result<Stylizer, TaskError> {
     let mut tensors = TransformerNet::random(&Config { widths: [8, 12, 20], residuals: 5, styles: Some(2) }).unwrap();
     let tensor = |values: &[f32], shape: &[usize]| Tensor::from_slice(values, shape, &Device::Cpu).unwrap();
     tensors.insert("palettes.mean".into(), tensor(&mean, &[1, 3]));
     tensors.insert("palettes.covariance".into(), tensor(&covariance, &[1, 3, 3]));
-    let names = HashMap::from([("styles".to_owned(), "a,identity".to_owned())]);
-    Stylizer::from_bytes(&safetensors::serialize(&tensors, Some(names)).unwrap(), Vec::new())
+    let names = [("styles", "a,identity"), ("grain", grain)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Stylizer::from_bytes(&safetensors::serialize(&tensors, Some(HashMap::from(names))).unwrap(), Vec::new())
 }
+
+const EVEN: [f32; 9] = [900.0, 0.0, 0.0, 0.0, 900.0, 0.0, 0.0, 0.0, 900.0];
 
 #[test]
 fn a_style_with_a_palette_minds_no_light_and_no_tint_of_the_photo() {
-    let stylizer = with_palette([90.0, 120.0, 60.0], [900.0, 0.0, 0.0, 0.0, 900.0, 0.0, 0.0, 0.0, 900.0]).unwrap();
+    let stylizer = with_palette([90.0, 120.0, 60.0], EVEN, "0").unwrap();
     let lit = |light: [u16; 3]| {
         let rgba = photo(60, 50).to_srgba8();
         let pixel = |p: &[u8]| [0, 1, 2, 3].map(|c| if c < 3 { (u16::from(p[c]) * light[c] / 8) as u8 } else { 255 });
@@ -76,7 +78,37 @@ fn a_style_with_a_palette_minds_no_light_and_no_tint_of_the_photo() {
     // Half of each is between them, and a palette that means nothing is refused.
     let mix = vec![("a".to_owned(), 1.0), ("identity".to_owned(), 1.0)];
     stylizer.run(&lit([8; 3]), &Params { mix, ..Params::default() }, &Watch::silent()).unwrap();
-    assert!(with_palette([f32::NAN; 3], [0.0; 9]).is_err());
+    assert!(with_palette([f32::NAN; 3], [0.0; 9], "0").is_err());
+}
+
+#[test]
+fn wide_tones_stay_those_of_the_recoloured_photo() {
+    // Half dark, half light, and a palette of just these colours: there is nothing to recolour.
+    let dark = |i: u32| i % 96 < 48;
+    let pixel = |i: u32| if dark(i) { [40, 40, 40, 255] } else { [200, 200, 200, 255] };
+    let photo = Picture::from_rgba8(96, 96, (0..96 * 96).flat_map(pixel).collect()).unwrap();
+    let stylizer = with_palette([120.0; 3], [6400.0; 9], "0").unwrap();
+    let tones = |id: &str, columns: std::ops::Range<usize>| {
+        let styled = stylizer.run(&photo, &only(id), &Watch::silent()).unwrap().styled.to_srgba8();
+        let within: Vec<&[u8]> =
+            styled.chunks_exact(4).enumerate().filter(|(i, _)| columns.contains(&(i % 96))).map(|(_, p)| p).collect();
+        [0, 1, 2].map(|c| within.iter().map(|p| f32::from(p[c])).sum::<f32>() / within.len() as f32)
+    };
+    // A network of random weights paints any tones.
+    for (columns, tone) in [(8..32, 40.0), (64..88, 200.0)] {
+        let painted = tones("a", columns);
+        assert!(painted.iter().all(|painted| (painted - tone).abs() < 6.0), "{painted:?} for {tone}");
+    }
+}
+
+#[test]
+fn grain_is_shown_to_a_style_and_not_to_the_identity() {
+    let plain = Picture::from_rgba8(40, 40, [120, 130, 140, 255].repeat(40 * 40)).unwrap();
+    let [without, with] = ["0", "20"].map(|grain| with_palette([90.0, 120.0, 60.0], EVEN, grain).unwrap());
+    let painted = |stylizer: &Stylizer, id| stylizer.run(&plain, &only(id), &Watch::silent()).unwrap().styled;
+    assert_ne!(painted(&without, "a"), painted(&with, "a"));
+    assert_eq!(painted(&without, "identity"), painted(&with, "identity"));
+    assert!(with_palette([90.0; 3], EVEN, "coarse").is_err());
 }
 
 #[test]

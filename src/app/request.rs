@@ -84,8 +84,7 @@ impl Studio {
         }
         self.nets.drop_waiting(|j| j.entry() == Some(id) && request.replaces(j));
         let job = request.job(id, picture);
-        if !self.has_room_for(job.bytes()) {
-            self.no_room += 1;
+        if !self.admits(&job) {
             return false;
         }
         self.nets.push_before(job, |j| !matches!(j, NetJob::Load | NetJob::Meet { .. }) && before(j));

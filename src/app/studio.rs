@@ -114,7 +114,7 @@ impl Entry {
     }
 
     /// Memory that the picture and what was made of it take; maps and thumbnails, which are small beside them, left out.
-    pub(super) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         let made: u64 = self.made.iter().map(|made| made.styled.bytes()).sum();
         let segmented: u64 = self.segmented.iter().map(Segmented::bytes).sum();
         let translated = self.translated.iter().map(|t| &t.outcome);
@@ -235,13 +235,21 @@ impl Studio {
         self.entries.iter_mut().find(|e| e.id == id)
     }
 
-    /// Whether there is room for so many bytes more, beside the strip and the results to come. A picture that was taken out can
-    /// be put back only as long as nothing else needs its room.
-    pub(super) fn has_room_for(&mut self, bytes: u64) -> bool {
+    /// Whether there is room for so many bytes more, beside the strip and the results to come. Where they need it, the room of
+    /// a picture that was taken out is theirs: it can no longer be put back.
+    fn make_room(&mut self, bytes: u64) -> bool {
         let held: u64 = self.entries.iter().map(Entry::bytes).sum();
         let wanted = held + self.nets.jobs().map(NetJob::bytes).sum::<u64>() + bytes;
-        self.removed.take_if(|(_, e)| wanted + e.bytes() > self.room);
-        wanted <= self.room
+        let fits = wanted <= self.room;
+        self.removed.take_if(|(_, e)| fits && wanted + e.bytes() > self.room);
+        fits
+    }
+
+    /// Whether there is room for the result of a job; those that there is none for are counted.
+    pub(super) fn admits(&mut self, job: &NetJob) -> bool {
+        let fits = self.make_room(job.bytes());
+        self.no_room += usize::from(!fits);
+        fits
     }
 
     /// How many pictures are still to be read.
@@ -381,7 +389,7 @@ impl Studio {
     fn take_file(&mut self, ctx: &egui::Context, outcome: FileOutcome) -> Option<News> {
         match outcome {
             FileOutcome::Opened { name, path, picture, thumb } => {
-                if !self.has_room_for(picture.bytes()) && !self.entries.is_empty() {
+                if !self.make_room(picture.bytes()) && !self.entries.is_empty() {
                     let left = self.files.waiting().filter(|j| matches!(j, FileJob::Open(_))).count();
                     self.files.drop_waiting(|j| matches!(j, FileJob::Open(_)));
                     return Some(News::NoRoom(left + 1));

@@ -64,8 +64,7 @@ impl Studio {
         let replaced = |j: &NetJob| params.replaces(j) || matches!(j, NetJob::Preview { .. });
         self.nets.drop_waiting(|j| j.entry() == Some(id) && replaced(j));
         let job = params.job(id, picture.clone());
-        if !self.has_room_for(job.bytes()) {
-            self.no_room += 1;
+        if !self.admits(&job) {
             return;
         }
         let mut jobs = Vec::new();

@@ -16,9 +16,10 @@ use crate::tasks::tiles::{Canvas, Source};
 const CELL: usize = 4;
 /// The standard deviation over which tones are tones, in cells: six pixels.
 const SIGMA: f32 = 1.5;
-/// How far a tone may be off in a region of one tone, of 0..=255, and how much further for each unit that the region's values
-/// deviate. Chosen by eye: spots in a dark coat are gone, and leaves, clouds and fur painted as boldly as before.
-const MOST: [f32; 2] = [4.0, 0.6];
+/// How far a tone may be off where the photo is plain, of 0..=255, and how much further for each unit that its values deviate
+/// there. Chosen by eye: spots in a dark coat are gone, and leaves, clouds and fur painted as boldly as before.
+const WHERE_PLAIN: f32 = 4.0;
+const PER_DEVIATION: f32 = 0.6;
 
 /// A value for the red, green and blue of each cell.
 type Cells = ImageBuffer<Rgb<f32>, Vec<f32>>;
@@ -39,10 +40,10 @@ pub(super) fn hold(
     watch.check()?;
     for ((off, mean), square) in off.pixels_mut().zip(mean.pixels()).zip(square.pixels()) {
         let variance = (0..3).map(|c| (square[c] - mean[c] * mean[c]).max(0.0)).sum::<f32>() / 3.0;
-        let most = MOST[0] + MOST[1] * variance.sqrt();
+        let most = WHERE_PLAIN + PER_DEVIATION * variance.sqrt();
         off.0 = off.0.map(|v| v - v.clamp(-most, most));
     }
-    canvas.lower(|x, y| between(&off, x, y));
+    canvas.lower(|y, row| between(&off, y, row));
     Ok(())
 }
 
@@ -76,15 +77,20 @@ fn compared(canvas: &Canvas, source: &Source<'_>, recolouring: &Recolouring) -> 
     })
 }
 
-/// Interpolated at a pixel's middle.
-fn between(cells: &Cells, x: usize, y: usize) -> [f32; 3] {
+/// Interpolated at the middles of a row's pixels.
+fn between(cells: &Cells, y: usize, row: &mut [[f32; 3]]) {
     let place = |at: usize, count: u32| {
         let at = ((at as f32 + 0.5) / CELL as f32 - 0.5).clamp(0.0, (count - 1) as f32);
         (at as u32, (at as u32 + 1).min(count - 1), at.fract())
     };
-    let ((left, right, u), (top, bottom, v)) = (place(x, cells.width()), place(y, cells.height()));
-    let line = |y: u32, c: usize| cells.get_pixel(left, y)[c] * (1.0 - u) + cells.get_pixel(right, y)[c] * u;
-    [0, 1, 2].map(|c| line(top, c) * (1.0 - v) + line(bottom, c) * v)
+    let mix = |a: [f32; 3], b: [f32; 3], share: f32| [0, 1, 2].map(|c| a[c] * (1.0 - share) + b[c] * share);
+    let (top, bottom, share) = place(y, cells.height());
+    let line = |x: u32| mix(cells.get_pixel(x, top).0, cells.get_pixel(x, bottom).0, share);
+    let line: Vec<[f32; 3]> = (0..cells.width()).map(line).collect();
+    for (x, to) in row.iter_mut().enumerate() {
+        let (left, right, share) = place(x, cells.width());
+        *to = mix(line[left as usize], line[right as usize], share);
+    }
 }
 
 #[cfg(test)]
@@ -105,11 +111,13 @@ mod tests {
         let spot = |x: usize, y: usize, at: f32| (x as f32 - at).hypot(y as f32 - middle) < 14.0;
         for deep in [false, true] {
             let mut canvas = Canvas::new(photo.size(), deep);
-            canvas.lower(|x, y| {
-                let mut v = [f32::from(value(x, y)); 3];
-                v[2] += if spot(x, y, 50.0) || spot(x, y, 160.0) { 40.0 } else { 0.0 };
-                v[0] += if y == 20 { 50.0 } else { 0.0 };
-                v.map(|v| 255.0 - v)
+            canvas.lower(|y, row| {
+                for (x, to) in row.iter_mut().enumerate() {
+                    let mut v = [f32::from(value(x, y)); 3];
+                    v[2] += if spot(x, y, 50.0) || spot(x, y, 160.0) { 40.0 } else { 0.0 };
+                    v[0] += if y == 20 { 50.0 } else { 0.0 };
+                    *to = v.map(|v| 255.0 - v);
+                }
             });
             let frame = Frame { channels: 3, range: [0.0, 255.0], multiple: 1, smallest: 16 };
             let nothing = Recolouring::mixed(&Palette::of(&photo).unwrap(), [(1.0, None)].into_iter());

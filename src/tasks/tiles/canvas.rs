@@ -72,24 +72,12 @@ impl Canvas {
         })
     }
 
-    /// Takes so much, of 0..=255, from the red, green and blue at each column and row.
-    pub fn lower(&mut self, by: impl Fn(usize, usize) -> [f32; 3] + Sync) {
-        let row = self.size[0] as usize * 4;
+    /// Takes from the red, green and blue of each row's pixels so much, of 0..=255, as `by` writes down for that row.
+    pub fn lower(&mut self, by: impl Fn(usize, &mut [[f32; 3]]) + Sync) {
+        let width = self.size[0] as usize;
         match &mut self.samples {
-            Depth::Eight(v) => v.par_chunks_mut(row.max(1)).enumerate().for_each(|(y, row)| {
-                for (x, pixel) in row.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                    for (value, by) in pixel.iter_mut().zip(by(x, y)) {
-                        *value = (f32::from(*value) - by).round().clamp(0.0, 255.0) as u8;
-                    }
-                }
-            }),
-            Depth::Sixteen(v) => v.par_chunks_mut(row.max(1)).enumerate().for_each(|(y, row)| {
-                for (x, pixel) in row.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                    for (value, by) in pixel.iter_mut().zip(by(x, y)) {
-                        *value = (f32::from(*value) - 257.0 * by).round().clamp(0.0, 65535.0) as u16;
-                    }
-                }
-            }),
+            Depth::Eight(v) => lower(v, width, 1.0, by, |v| v.round() as u8),
+            Depth::Sixteen(v) => lower(v, width, 257.0, by, |v| v.round() as u16),
         }
     }
 
@@ -144,4 +132,26 @@ impl Canvas {
         };
         if sound { Ok(()) } else { Err(TaskError::NotFinite) }
     }
+}
+
+/// [`Canvas::lower`] for samples of one kind: `scale` is what 1 of 255 is to them, `back` rounds to them, cut off at their ends.
+fn lower<T: Copy + Into<f32> + Send>(
+    samples: &mut [T],
+    width: usize,
+    scale: f32,
+    by: impl Fn(usize, &mut [[f32; 3]]) + Sync,
+    back: impl Fn(f32) -> T + Sync,
+) {
+    let rows = samples.par_chunks_mut((4 * width).max(1)).enumerate();
+    rows.for_each_init(
+        || vec![[0.0; 3]; width],
+        |off, (y, row)| {
+            by(y, off);
+            for (pixel, off) in row.as_chunks_mut::<4>().0.iter_mut().zip(off) {
+                for (value, off) in pixel.iter_mut().zip(off) {
+                    *value = back((*value).into() - scale * *off);
+                }
+            }
+        },
+    );
 }
