@@ -2,6 +2,8 @@
 //! are followed, checkpoints that are told apart.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod common;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -237,4 +239,18 @@ fn everyday_things_are_found_where_they_are_and_nowhere_else() {
 fn parameters(tensors: &HashMap<String, Tensor>) -> u64 {
     let trained = |name: &&String| !name.contains("running_") && !name.contains("num_batches");
     tensors.iter().filter(|(name, _)| trained(name)).map(|(_, t)| t.elem_count() as u64).sum()
+}
+
+/// `MEGAPIXELS=12 MODEL=id-or-file cargo test --release --test segment large -- --ignored --nocapture`: time and memory with the CRF,
+/// and how late it stops.
+#[test]
+#[ignore = "prints times, asserts nothing"]
+fn large() {
+    let megapixels: f64 = std::env::var("MEGAPIXELS").map_or(12.0, |m| m.parse().unwrap());
+    let photo = photo((megapixels * 4e6 / 3.0).sqrt() as u32, (megapixels * 3e6 / 4.0).sqrt() as u32);
+    let model = SegmentationModel::named(&std::env::var("MODEL").unwrap()).unwrap();
+    let params = Params { refine: Some(Refine::default()), ..Params::default() };
+    let run = |token| model.run(&photo, &params, &Watch::new(token, &|_| {}));
+    let seconds = run(CancelToken::default()).unwrap().seconds;
+    common::print_lateness(seconds, |token| drop(run(token)));
 }

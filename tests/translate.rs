@@ -442,7 +442,8 @@ fn community_checkpoints_give_what_their_authors_code_gives() {
     }
 }
 
-/// `MEGAPIXELS=12 MODEL=id-or-file cargo test --test translate large -- --ignored --nocapture`: time and memory of one cycle.
+/// `MEGAPIXELS=12 MODEL=id-or-file cargo test --release --test translate large -- --ignored --nocapture`: time and memory of one way, or
+/// with `CYCLE=1` of a cycle, and how late it stops.
 #[test]
 #[ignore = "prints times, asserts nothing"]
 fn large() {
@@ -453,25 +454,10 @@ fn large() {
         Ok(_) => everything(Direction::AToB),
         Err(_) => Params::default(),
     };
-    let (token, picture) = (CancelToken::default(), photo(w, h));
-    let outcome = run(&model, &picture, &params);
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find(|l| l.starts_with("VmHWM")).unwrap_or_default();
-    println!("{w} x {h}: {:.2} s, {peak}", outcome.seconds);
-
-    // How late does a cancelled run stop?
-    let later = token.clone();
-    let wait = outcome.seconds * 0.6;
-    let timer = std::thread::spawn(move || {
-        std::thread::sleep(std::time::Duration::from_secs_f64(wait));
-        later.cancel();
-        std::time::Instant::now()
-    });
-    let silent = |_: f32| {};
-    let stopped = model.run(&picture, &params, &Watch::new(token, &silent));
-    let late = timer.join().unwrap().elapsed().as_millis();
-    println!("cancelled: {late} ms late{}", if stopped.is_ok() { " (it was done before)" } else { "" });
-    assert!(matches!(stopped, Err(TaskError::Cancelled)) || stopped.is_ok());
+    let picture = photo(w, h);
+    let run = |token| model.run(&picture, &params, &Watch::new(token, &|_| {}));
+    let seconds = run(CancelToken::default()).unwrap().seconds;
+    common::print_lateness(seconds, |token| drop(run(token)));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 #![allow(dead_code)] // not every one of them uses all of it
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
+use lucida::nn::CancelToken;
 
 /// A folder of references (`oracles`, `weights`), where this machine has it.
 pub fn shared(name: &str) -> Option<PathBuf> {
@@ -41,4 +43,25 @@ pub fn relative(got: &Tensor, expected: &Tensor) -> f64 {
     let largest = e.iter().fold(1e-9f64, |m, v| m.max(v.abs()));
     let off = |(g, e): (&f64, &f64)| if g.is_finite() && e.is_finite() { (g - e).abs() } else { f64::INFINITY };
     g.iter().zip(&e).map(off).fold(0.0, f64::max) / largest
+}
+
+/// Prints, for a run that takes so many seconds, how late it stops when it is cancelled, and the most memory so far: for tests
+/// that are run by hand.
+pub fn print_lateness(seconds: f64, run: impl Fn(CancelToken)) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    println!("{seconds:.2} s, {peak}");
+    const MOMENTS: u32 = 12;
+    let late = (1..=MOMENTS).map(|moment| {
+        let token = CancelToken::default();
+        let later = token.clone();
+        let timer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs_f64(seconds) * moment / (MOMENTS + 1));
+            later.cancel();
+            Instant::now()
+        });
+        run(token);
+        timer.join().unwrap().elapsed().as_millis()
+    });
+    println!("cancelled at {MOMENTS} moments, late by {:?} ms", late.collect::<Vec<_>>());
 }

@@ -1,5 +1,7 @@
 //! Shapes and resizing.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use lucida::imaging::{Picture, Samples, grey, mirror, picture_from_planar_rgb};
 use moxcms::ColorProfile;
 
@@ -28,6 +30,11 @@ fn resizing_keeps_proportion_depth_and_profile() {
     assert_eq!(wide.resized(0).size(), [1, 1]);
     assert_eq!(wide.resized_to(7, 900).size(), [7, 900]);
     assert_eq!(picture(1, 999, 2, true, true).resized(10).size(), [1, 10]);
+    assert!(wide.resized_to_while(30, 10, &|| false).is_none());
+    let (asked, large) = (AtomicUsize::new(0), picture(3000, 2000, 1, true, false));
+    let wanted = || asked.fetch_add(1, Ordering::Relaxed) < 20;
+    assert!(large.resized_to_while(1500, 1000, &wanted).is_none(), "given up midway");
+    assert!(asked.into_inner() > 20);
 }
 
 #[test]
