@@ -23,7 +23,7 @@ def timed(command):
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"failed: {' '.join(command)}")
-    inside = json.loads(said)["seconds"] if "--json" in command else float("nan")
+    inside = json.loads(said)["seconds"] if "--json" in command else None
     return time.time() - began, inside, usage.ru_maxrss / 1024
 
 
@@ -33,8 +33,9 @@ def compare(what, ways, rounds):
         for way, command in ways.items():
             rows[way].append(timed(command))
     for way, runs in rows.items():
-        seconds, inside = (statistics.median(r[i] for r in runs) for i in (0, 1))
-        print(f"{what:14s} {way:36s} {seconds:6.2f} s, {inside:6.2f} s in the network, {max(r[2] for r in runs):5.0f} MB", flush=True)
+        seconds, inside, memory = zip(*runs)
+        network = f", {statistics.median(inside):.2f} s of it the network" if None not in inside else ""
+        print(f"{what:14s} {way:36s} {statistics.median(seconds):6.2f} s, {max(memory):5.0f} MB{network}", flush=True)
 
 
 def main():

@@ -17,7 +17,7 @@ const CELL: usize = 4;
 /// The standard deviation over which tones are tones, in cells: six pixels.
 const SIGMA: f32 = 1.5;
 /// How far a tone may be off where the photo is plain, of 0..=255, and how much further for each unit that its values deviate
-/// there. Chosen by eye: spots in a dark coat are gone, and leaves, clouds and fur painted as boldly as before.
+/// there. Chosen by eye: spots in a dark coat are dim, and leaves, clouds and fur painted as boldly as before.
 const WHERE_PLAIN: f32 = 4.0;
 const PER_DEVIATION: f32 = 0.6;
 
