@@ -16,6 +16,7 @@ use super::conv2d::{Options, Padding};
 use super::kernel::{BLOCK, Isa, STRIP, Strip, Sums, Taps};
 use super::packed::{Block, Input, Output, Packed};
 use super::plan::{Columns, TASKS, aligned, strips};
+use super::team::Together;
 use super::watch::CancelToken;
 use filter::{Filter, LANES, MOST, Work, transform_back, transform_input, transform_weights};
 
@@ -182,13 +183,13 @@ impl Part<'_> {
         let at_hand = layout.bundles * CHANNELS;
         for first in (0..channels).step_by(at_hand) {
             let turn = first..(first + at_hand).min(channels);
-            values.par_chunks_exact_mut(layout.bundle).enumerate().for_each(|(i, to)| {
+            values.par_chunks_exact_mut(layout.bundle).enumerate().each(|(i, to)| {
                 let bundle = (turn.start + i * CHANNELS).min(turn.end)..(turn.start + (i + 1) * CHANNELS).min(turn.end);
                 if !cancel.is_cancelled() {
                     self.gather(input, lines.clone(), bundle, &layout, to);
                 }
             });
-            products.par_chunks_exact_mut(row).enumerate().for_each(|(task, to)| {
+            products.par_chunks_exact_mut(row).enumerate().each(|(task, to)| {
                 if !cancel.is_cancelled() {
                     let (group, y) = (task / self.rows.filter.points, task % self.rows.filter.points);
                     let blocks = blocks.chunks(layout.together).nth(group).unwrap_or_default();
@@ -196,12 +197,12 @@ impl Part<'_> {
                 }
             });
         }
-        let sums = blocks.par_iter().enumerate().with_max_len(1).map(|(b, block)| {
+        let sums = blocks.par_iter().enumerate().every(|(b, block)| {
             let own = &products[b / layout.together * group..][..group];
             let first = b % layout.together * (row / layout.together);
             (!cancel.is_cancelled()).then(|| self.write(block, &own[first..], row, lines.clone(), &layout, out))
         });
-        sums.collect()
+        sums.into_iter().collect()
     }
 
     /// Transforms the input that some lines see, of a bundle of channels.

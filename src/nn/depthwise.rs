@@ -13,6 +13,7 @@ use super::conv2d::Options;
 use super::kernel::{BLOCK, Isa, STRIP, Strip, Sums, Taps};
 use super::packed::{Input, Output, Packed};
 use super::plan::{Columns, TASKS};
+use super::team::Together;
 use super::watch::CancelToken;
 
 /// Floats of a band's padded copy: what leaves room in a first- and second-level cache for the rest.
@@ -42,8 +43,7 @@ pub(super) fn run(
     let share = (tasks.len() / (4 * TASKS)).max(1);
     let sums: Option<Vec<Vec<Sums>>> = tasks
         .par_chunks(share)
-        .with_max_len(1)
-        .map(|tasks| {
+        .every(|tasks| {
             SCRATCH.with_borrow_mut(|scratch| {
                 let of = |task: &usize| {
                     let (plane, first) = (task / bands, task % bands * band.rows);
@@ -53,6 +53,7 @@ pub(super) fn run(
                 (!cancel.is_cancelled()).then(|| tasks.iter().map(of).collect())
             })
         })
+        .into_iter()
         .collect();
     if let (Some(mut counted), Some(sums)) = (counted, &sums) {
         for (task, sums) in sums.iter().flatten().enumerate() {

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use super::kernel::{self, BLOCK, Isa, OnTheWay, STRIP, Strip, Sums, Taps};
 use super::packed::{Input, Output, Packed};
 use super::plan::{Columns, Plan, Task, strips};
+use super::team::Together;
 use super::watch::CancelToken;
 
 /// As [`Packed::run`], for any convolution; calls `counted` with each image's blocks of channels and their sums. Returns
@@ -32,11 +33,11 @@ pub(super) fn run(
     let tasks = plan.tasks(packed, input.shape[0], grid);
     let sums: Option<Vec<Vec<Sums>>> = tasks
         .par_iter()
-        .with_max_len(1)
-        .map(|task| {
+        .every(|task| {
             let tile = |scratch: &mut _| tile(packed, isa, &plan, task, input, out, scratch);
             (!cancel.is_cancelled()).then(|| SCRATCHES.with_borrow_mut(tile))
         })
+        .into_iter()
         .collect();
     if let (Some(mut counted), Some(sums)) = (counted, &sums) {
         tasks.into_iter().zip(sums).for_each(|(task, sums)| counted(task.image, task.blocks, sums));

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::conv2d::{on_cpu, with_slice};
 use super::kernel::{self, Isa, OnTheWay, Sums};
 use super::packed::Moments;
+use super::team::Together;
 use super::watch::Watch;
 use super::{Error, Result};
 
@@ -183,8 +184,8 @@ pub(crate) fn apply(values: &mut [f32], from: Option<&[f32]>, ways: &[OnTheWay])
         return;
     }
     let isa = Isa::best();
-    values.par_chunks_mut(plane).enumerate().zip(ways).for_each(|((i, values), way)| {
-        values.par_chunks_mut(PART).enumerate().for_each(|(j, values)| match from {
+    values.par_chunks_mut(plane).enumerate().zip(ways).each(|((i, values), way)| {
+        values.par_chunks_mut(PART).enumerate().each(|(j, values)| match from {
             Some(from) => kernel::affine_add(isa, values, &from[i * plane + j * PART..], *way),
             None => kernel::affine_in_place(isa, values, *way),
         });
@@ -195,17 +196,14 @@ fn measured(values: &[f32], planes: usize) -> Vec<Moments> {
     let isa = Isa::best();
     let plane = (values.len() / planes.max(1)).max(1);
     let of = |values: &[f32]| {
-        let parts: Vec<Sums> = values
-            .par_chunks(PART)
-            .map(|part| {
-                let mut sums = Sums::default();
-                kernel::count(isa, part, &mut sums);
-                sums
-            })
-            .collect();
+        let parts: Vec<Sums> = values.par_chunks(PART).every(|part| {
+            let mut sums = Sums::default();
+            kernel::count(isa, part, &mut sums);
+            sums
+        });
         let mut all = Moments::default();
         parts.iter().for_each(|s| all.merge(s));
         all
     };
-    values.par_chunks(plane).map(of).collect()
+    values.par_chunks(plane).every(of)
 }

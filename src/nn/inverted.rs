@@ -15,6 +15,7 @@ use super::kernel::{BLOCK, Isa, OnTheWay, Rows, STRIP, Strip, Taps};
 use super::packed::{Input, Output, Packed, Residual};
 use super::plan::{Columns, aligned};
 use super::pointwise::{self, Panels};
+use super::team::Together;
 use super::watch::CancelToken;
 use super::{Conv2d, depthwise};
 
@@ -156,7 +157,7 @@ impl<'a> Stripe<'a> {
 
     fn pack(&self, panels: &Panels, to: &mut [f32]) {
         let len = self.real * self.layout.pitch;
-        to.par_chunks_exact_mut(panels.group()).enumerate().with_max_len(1).for_each(|(g, to)| {
+        to.par_chunks_exact_mut(panels.group()).enumerate().each(|(g, to)| {
             SCRATCH.with_borrow_mut(|Scratch { flat, .. }| {
                 flat.resize(len.max(flat.len()), 0.0);
                 for c in 0..panels.channels(g) {
@@ -176,34 +177,32 @@ impl<'a> Stripe<'a> {
         // From a channel to the next: what a strip may write or read behind it, and no power of two.
         let apart = (self.seen * self.layout.pitch + self.layout.shared + STRIP).next_multiple_of(2 * STRIP) + 16;
         let groups = self.groups();
-        filtered.par_chunks_exact_mut(to.group()).zip(&groups).enumerate().with_max_len(1).for_each(
-            |(g, (filtered, channels))| {
-                if cancel.is_cancelled() {
-                    return;
+        filtered.par_chunks_exact_mut(to.group()).zip(&groups).enumerate().each(|(g, (filtered, channels))| {
+            if cancel.is_cancelled() {
+                return;
+            }
+            SCRATCH.with_borrow_mut(|Scratch { wide, flat }| {
+                wide.resize((BLOCK * apart).max(wide.len()), 0.0);
+                flat.resize((pixels + STRIP).max(flat.len()), 0.0);
+                match self.layers.expand {
+                    Some(expand) => self.expand(expand, g, (from, given), &taps, wide, apart),
+                    None => {
+                        for (c, wide) in channels.clone().zip(wide.chunks_exact_mut(apart)) {
+                            let rows = wide[self.before * self.layout.pitch..].chunks_exact_mut(self.layout.pitch);
+                            rows.enumerate().take(self.real).for_each(|(i, to)| self.row(c, i, to));
+                        }
+                    }
                 }
-                SCRATCH.with_borrow_mut(|Scratch { wide, flat }| {
-                    wide.resize((BLOCK * apart).max(wide.len()), 0.0);
-                    flat.resize((pixels + STRIP).max(flat.len()), 0.0);
-                    match self.layers.expand {
-                        Some(expand) => self.expand(expand, g, (from, given), &taps, wide, apart),
-                        None => {
-                            for (c, wide) in channels.clone().zip(wide.chunks_exact_mut(apart)) {
-                                let rows = wide[self.before * self.layout.pitch..].chunks_exact_mut(self.layout.pitch);
-                                rows.enumerate().take(self.real).for_each(|(i, to)| self.row(c, i, to));
-                            }
-                        }
+                for (i, (c, wide)) in channels.clone().zip(wide.chunks_exact_mut(apart)).enumerate() {
+                    self.layout.pad(wide, self.before, self.real, self.seen);
+                    match depthwise.shape[2] {
+                        3 => self.rows::<9>(c, wide).convolve(isa, flat),
+                        _ => self.rows::<25>(c, wide).convolve(isa, flat),
                     }
-                    for (i, (c, wide)) in channels.clone().zip(wide.chunks_exact_mut(apart)).enumerate() {
-                        self.layout.pad(wide, self.before, self.real, self.seen);
-                        match depthwise.shape[2] {
-                            3 => self.rows::<9>(c, wide).convolve(isa, flat),
-                            _ => self.rows::<25>(c, wide).convolve(isa, flat),
-                        }
-                        to.deal(isa, &flat[..pixels], i, filtered);
-                    }
-                });
-            },
-        );
+                    to.deal(isa, &flat[..pixels], i, filtered);
+                }
+            });
+        });
     }
 
     /// What the depthwise kernel of channel `c` makes of its padded and dealt rows.

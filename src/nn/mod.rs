@@ -18,6 +18,7 @@ mod pointwise;
 mod pool;
 mod precision;
 mod resample;
+mod team;
 mod transpose;
 mod watch;
 mod winograd;

@@ -13,6 +13,7 @@ use super::inverted::Inverted;
 use super::kernel::OnTheWay;
 use super::packed::{Input, Residual};
 use super::pool::{Buffer, Pool};
+use super::team::{Team, Together};
 use super::watch::Watch;
 use super::{Error, Result, resample};
 
@@ -25,13 +26,23 @@ pub struct Pass<'a> {
     norms: usize,
     done: f64,
     total: f64,
+    _team: Team,
 }
 
 impl<'a> Pass<'a> {
     /// `total` multiply-adds times two ([`Conv2d::flops`]) are ahead: what progress is measured against. 0 reports none.
     /// Norms take the picture's own statistics.
     pub fn new(pool: &Pool, watch: &'a Watch<'a>, total: f64) -> Pass<'a> {
-        Pass { pool: pool.clone(), watch, statistics: Statistics::Compute, flat: false, norms: 0, done: 0.0, total }
+        Pass {
+            pool: pool.clone(),
+            watch,
+            statistics: Statistics::Compute,
+            flat: false,
+            norms: 0,
+            done: 0.0,
+            total,
+            _team: Team::call(),
+        }
     }
 
     /// The same with the norms' means and variances from elsewhere, or kept.
@@ -443,7 +454,7 @@ impl<'a> Pass<'a> {
         }
         let mut out = self.pool.take(b * channels * h * w);
         let token = self.watch.token();
-        out.par_chunks_mut((h * w).max(1)).zip(planes).for_each(|(to, (from, way))| {
+        out.par_chunks_mut((h * w).max(1)).zip(planes).each(|(to, (from, way))| {
             if token.is_cancelled() {
                 return;
             }

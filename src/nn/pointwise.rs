@@ -13,6 +13,7 @@ use super::conv2d::Options;
 use super::kernel::{self, BLOCK, Isa, OnTheWay, STRIP, Strip, Sums, Taps, for_each_isa};
 use super::packed::{Input, Output, Packed};
 use super::plan::{TASKS, aligned};
+use super::team::Together;
 use super::watch::CancelToken;
 
 /// Floats of packed pixels that one thread works on at once, for which a part of the second-level cache should have room.
@@ -104,7 +105,7 @@ pub(super) fn run(
     let mut whole = true;
     for image in 0..input.shape[0] {
         let shared = aligned(&mut shared, if own { 0 } else { panels * panel });
-        shared.par_chunks_mut(TOGETHER * panel).enumerate().with_max_len(1).for_each(|(i, to)| {
+        shared.par_chunks_mut(TOGETHER * panel).enumerate().each(|(i, to)| {
             fill(packed, isa, input, image, pixels(i * TOGETHER..panels.min((i + 1) * TOGETHER)), out.size[1], to);
         });
         let multiply = |blocks: &Range<usize>, mine: &Range<usize>, here: &mut [f32]| -> Option<Vec<Vec<Sums>>> {
@@ -126,7 +127,7 @@ pub(super) fn run(
         let work = |(blocks, mine): &(Range<usize>, Range<usize>)| {
             OWN.with_borrow_mut(|here| multiply(blocks, mine, aligned(here, if own { few * panel } else { 0 })))
         };
-        let sums: Vec<_> = tasks.par_iter().with_max_len(1).map(work).collect();
+        let sums: Vec<_> = tasks.par_iter().every(work);
         whole &= sums.iter().all(Option::is_some);
         if let Some(counted) = &mut counted {
             let all = tasks.iter().zip(sums.iter().flatten());
@@ -219,7 +220,7 @@ pub(super) fn multiply(
     cancel: &CancelToken,
 ) {
     let (taps, unit) = (layout.taps(), layout.unit);
-    tasks(packed.passes[0].blocks.len(), layout.count).into_par_iter().with_max_len(1).for_each(|(blocks, panels)| {
+    tasks(packed.passes[0].blocks.len(), layout.count).into_par_iter().each(|(blocks, panels)| {
         let pixels = stripe.start + panels.start * unit..stripe.end.min(stripe.start + panels.end * unit);
         let values = &values[panels.start * layout.panel()..];
         if !cancel.is_cancelled() {

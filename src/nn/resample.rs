@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::team::Together;
 use super::watch::CancelToken;
 
 /// The largest of each window of `[kernel, stride, padding]`; what lies beyond the edge is not looked at.
@@ -16,7 +17,7 @@ pub(super) fn max_pool(
         (at * stride).saturating_sub(padding)..(at * stride + kernel).saturating_sub(padding).min(n)
     };
     let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
-    planes.for_each(|(from, to)| {
+    planes.each(|(from, to)| {
         let mut tallest = vec![0.0; w];
         for (y, to) in to.chunks_exact_mut(width).enumerate() {
             tallest.fill(f32::NEG_INFINITY);
@@ -36,7 +37,7 @@ pub(super) fn max_pool(
 /// The means of `height` x `width` windows that cover the map evenly.
 pub(super) fn average_pool(from: &[f32], [h, w]: [usize; 2], to: &mut [f32], [height, width]: [usize; 2]) {
     let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
-    planes.for_each(|(from, to)| {
+    planes.each(|(from, to)| {
         for (rows, to) in windows(h, height).zip(to.chunks_exact_mut(width)) {
             for (columns, to) in windows(w, width).zip(to) {
                 let row = |y: usize| from[y * w..][columns.clone()].iter().map(|v| f64::from(*v)).sum::<f64>();
@@ -61,7 +62,7 @@ pub(super) fn pad(
     [above, left]: [usize; 2],
 ) {
     let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
-    planes.for_each(|(from, to)| {
+    planes.each(|(from, to)| {
         to.fill(0.0);
         for (from, to) in from.chunks_exact(w).zip(to.chunks_exact_mut(width).skip(above)) {
             to[left..left + w].copy_from_slice(from);
@@ -74,7 +75,7 @@ pub(super) fn pad(
 pub(super) fn nearest(from: &[f32], [h, w]: [usize; 2], to: &mut [f32], [height, width]: [usize; 2]) {
     let columns: Vec<usize> = (0..width).map(|x| x * w / width).collect();
     let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
-    planes.for_each(|(from, to)| {
+    planes.each(|(from, to)| {
         for (y, to) in to.chunks_exact_mut(width).enumerate() {
             let row = &from[y * h / height * w..][..w];
             to.iter_mut().zip(&columns).for_each(|(to, x)| *to = row[*x]);
@@ -94,7 +95,7 @@ pub(super) fn bilinear(
     let columns = places(w, width, align_corners);
     let rows = places(h, height, align_corners);
     let planes = from.par_chunks_exact((h * w).max(1)).zip(to.par_chunks_exact_mut((height * width).max(1)));
-    planes.for_each(|(from, to)| {
+    planes.each(|(from, to)| {
         if token.is_cancelled() {
             return;
         }

@@ -18,6 +18,7 @@ use super::conv2d::Options;
 use super::kernel::{self, BLOCK, Isa, STRIP, Strip, Sums, Taps};
 use super::packed::{Block, Input, Output, Packed};
 use super::plan::{Columns, TASKS, aligned};
+use super::team::Together;
 use super::watch::CancelToken;
 use transforms::{deal_lines, transform_back, transform_input, transform_weights};
 
@@ -99,22 +100,18 @@ pub(super) fn run(
         for stripe in blocks.chunks((STRIPE / layout.block).max(1)) {
             let len = stripe.len() * layout.block;
             let values = aligned(&mut values, len);
-            values.par_chunks_exact_mut(layout.chunk).enumerate().for_each(|(i, to)| {
+            values.par_chunks_exact_mut(layout.chunk).enumerate().each(|(i, to)| {
                 let per_block = layout.block / layout.chunk;
                 if !cancel.is_cancelled() {
                     layout.gather(packed, input, image, &stripe[i / per_block], i % per_block * CHANNELS, to);
                 }
             });
             let tasks = tasks(packed.passes[0].blocks.len(), stripe.len(), layout.together);
-            let sums: Vec<_> = tasks
-                .par_iter()
-                .with_max_len(1)
-                .map(|(weights, tiles)| {
-                    let tiles = tiles.clone().map(|t| (&stripe[t][..], &values[t * layout.block..][..layout.block]));
-                    let go = !cancel.is_cancelled();
-                    go.then(|| layout.products(packed, image, weights.clone(), &tiles.collect::<Vec<_>>(), out))
-                })
-                .collect();
+            let sums: Vec<_> = tasks.par_iter().every(|(weights, tiles)| {
+                let tiles = tiles.clone().map(|t| (&stripe[t][..], &values[t * layout.block..][..layout.block]));
+                let go = !cancel.is_cancelled();
+                go.then(|| layout.products(packed, image, weights.clone(), &tiles.collect::<Vec<_>>(), out))
+            });
             whole &= sums.iter().all(Option::is_some);
             if let Some(counted) = &mut counted {
                 tasks.into_iter().zip(sums.iter().flatten()).for_each(|((w, _), s)| counted(image, w, s));

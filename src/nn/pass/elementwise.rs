@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::Pass;
 use crate::nn::Result;
 use crate::nn::features::{Body, Features};
+use crate::nn::team::Together;
 
 impl Pass<'_> {
     /// The hyperbolic tangent of every value, in place.
@@ -61,7 +62,7 @@ impl Pass<'_> {
         match &mut x.body {
             Body::Ours(values) => {
                 let token = self.watch.token();
-                values.par_chunks_mut(4096).for_each(|part| {
+                values.par_chunks_mut(4096).each(|part| {
                     if !token.is_cancelled() {
                         part.iter_mut().for_each(|v| *v = ours(*v));
                     }
