@@ -203,6 +203,38 @@ proptest! {
     }
 
     #[test]
+    fn a_trunk_is_the_map_it_stands_for(
+        (batch, ins, channels, outs) in (1usize..=2, 1usize..=20, 1usize..=30, 1usize..=20),
+        (h, w) in (1usize..=30, prop_oneof![1usize..=30, 90usize..=130]),
+        (kernel, stride) in (prop_oneof![3 => Just(1usize), 1 => Just(3)], prop_oneof![3 => Just(1usize), 1 => Just(2)]),
+        bf16 in prop_oneof![4 => Just(false), 1 => Just(true)], seed in any::<u64>()
+    ) {
+        let relu = Options { activation: Activation::Relu, ..Options::default() };
+        let conv = |outs, ins, kernel, options, seed| {
+            let (weight, bias) = (noise(&[outs, ins, kernel, kernel], seed), noise(&[outs], seed ^ 1));
+            (Conv2d::new(&weight, Some(&bias), options).unwrap(), move |x: &Tensor| candle_conv(x, &weight, &bias, options))
+        };
+        let (first, first_candle) = conv(channels, ins, 1, Options { stride, ..Options::default() }, seed);
+        let (second, second_candle) = conv(channels, ins, 1, Options::default(), seed ^ 2);
+        let (third, third_candle) = conv(outs, channels, kernel, Options { padding: kernel / 2, stride, ..relu }, seed ^ 4);
+        let x = noise(&[batch, ins, h, w], seed ^ 6);
+        let y = noise(&[batch, ins, h.div_ceil(stride), w.div_ceil(stride)], seed ^ 7);
+        let watch = Watch::silent().with_precision(if bf16 { Precision::Bf16 } else { Precision::F32 });
+        let pool = Pool::default();
+        let mut pass = Pass::new(&pool, &watch, 0.0);
+        let (ours, added) = (pass.enter(&x).unwrap(), pass.enter(&y).unwrap());
+        let trunk = pass.conv_to_trunk(&first, &ours).unwrap();
+        let trunk = pass.conv_onto_trunk(&second, &added, trunk).unwrap();
+        let seen = pass.conv_from_trunk(&third, &trunk).unwrap().into_tensor().unwrap();
+        let map = pass.planes(trunk).unwrap().into_tensor().unwrap();
+        let expected = (first_candle(&x) + second_candle(&y)).unwrap();
+        let most = if bf16 { 0.03 } else { 1e-4 };
+        prop_assert!(relative(&map, &expected) < most, "the map is off by {}", relative(&map, &expected));
+        let expected = third_candle(&expected);
+        prop_assert!(relative(&seen, &expected) < most, "what is read of it is off by {}", relative(&seen, &expected));
+    }
+
+    #[test]
     fn an_inverted_residual_is_its_three_layers(
         (batch, ins, hidden, outs) in (1usize..=2, 1usize..=20, 1usize..=30, 1usize..=20),
         (h, w) in (1usize..=40, prop_oneof![1usize..=40, 90usize..=130]),

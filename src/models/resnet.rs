@@ -10,7 +10,7 @@ use candle_nn::VarBuilder;
 use super::backbone::{Backbone, classify};
 use super::batch_norm::conv_norm;
 use super::tally::Tally;
-use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
+use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result, Trunk};
 
 /// Channels that leave a block, for each that its 3x3 convolution has.
 const EXPANSION: usize = 4;
@@ -134,14 +134,15 @@ impl Bottleneck {
         })
     }
 
-    fn run(&self, mut x: Features, pass: &mut Pass<'_>) -> Result<Features> {
+    fn run(&self, mut x: Trunk, pass: &mut Pass<'_>) -> Result<Trunk> {
         // Assigned anew, not shadowed, so that each map's memory is free for the next.
-        let mut y = pass.conv(&self.reduce, &x)?;
+        let mut y = pass.conv_from_trunk(&self.reduce, &x)?;
         y = pass.conv(&self.middle, &y)?;
         if let Some(conv) = &self.downsample {
-            x = pass.conv(conv, &x)?;
+            let planes = pass.planes(x)?;
+            x = pass.conv_to_trunk(conv, &planes)?;
         }
-        pass.conv_onto(&self.expand, &y, x)
+        pass.conv_onto_trunk(&self.expand, &y, x)
     }
 
     fn count(&self, tally: &mut Tally) -> Result<()> {
@@ -214,7 +215,9 @@ impl ResNet {
     /// # Errors
     /// As [`Backbone::forward`].
     pub fn stage(&self, i: usize, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
-        self.stages.get(i).into_iter().flatten().try_fold(x, |x, block| block.run(x, pass))
+        let mut blocks = self.stages.get(i).into_iter().flatten();
+        let trunk = blocks.try_fold(Trunk::from(x), |x, block| block.run(x, pass))?;
+        pass.planes(trunk)
     }
 }
 

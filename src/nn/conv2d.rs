@@ -184,7 +184,13 @@ impl Conv2d {
                 let [height, width] = self.output_size(shape)?;
                 let mut out = vec![0.0; shape[0] * self.shape[0] * height * width];
                 with_slice(&x, |data| {
-                    self.run(&Input { data, shape, on_the_way: None }, &mut out, Residual::None, None, watch)
+                    self.run(
+                        &Input { data, shape, on_the_way: None, panels: false },
+                        &mut out,
+                        Residual::None,
+                        None,
+                        watch,
+                    )
                 })?;
                 Ok(Tensor::from_vec(out, (shape[0], self.shape[0], height, width), x.device())?)
             }

@@ -29,7 +29,7 @@ pub use crf::Crf;
 pub use features::Features;
 pub use instance_norm::{ChannelStatistics, EPS, Norm, Statistics, instance_norm, is_flat};
 pub use kernel::Isa;
-pub use pass::Pass;
+pub use pass::{Pass, Trunk};
 pub use pool::Pool;
 pub use precision::Precision;
 pub use watch::{CancelToken, Watch};

@@ -14,6 +14,8 @@ pub(crate) struct Input<'a> {
     pub shape: [usize; 4],
     /// One per batch and channel.
     pub on_the_way: Option<&'a [OnTheWay]>,
+    /// Whether each picture's data stands `[panel][channel][pixel]`, panels as wide as a strip: for 1x1 convolutions.
+    pub panels: bool,
 }
 
 /// Weights laid out for the kernels, with everything about the layer that does not depend on its input.
@@ -222,6 +224,8 @@ pub(super) struct Output<'a> {
     len: usize,
     channels: usize,
     pub(super) size: [usize; 2],
+    /// Pixels of a panel, where they stand `[batch][panel][channel][pixel]`.
+    unit: Option<usize>,
     residual: Residual<'a>,
     /// Whether what is written is to be counted.
     pub(super) counting: bool,
@@ -240,13 +244,35 @@ impl<'a> Output<'a> {
         counting: bool,
     ) -> Output<'a> {
         assert!(!matches!(residual, Residual::From(values) if values.len() != out.len()));
-        Output { data: out.as_mut_ptr(), len: out.len(), channels, size, residual, counting }
+        Output { data: out.as_mut_ptr(), len: out.len(), channels, size, unit: None, residual, counting }
+    }
+
+    /// `out` is `[batch][panel][channel][pixel]`, panels of `unit` pixels.
+    pub(super) fn in_panels(
+        out: &'a mut [f32],
+        channels: usize,
+        size: [usize; 2],
+        residual: Residual<'a>,
+        unit: usize,
+    ) -> Output<'a> {
+        Output { unit: Some(unit), ..Output::new(out, channels, size, residual, false) }
     }
 
     /// Where a pixel stands.
     pub(super) fn place(&self, image: usize, channel: usize, y: usize, x: usize) -> usize {
         assert!(channel < self.channels && y < self.size[0] && x < self.size[1]);
-        ((image * self.channels + channel) * self.size[0] + y) * self.size[1] + x
+        match self.unit {
+            None => ((image * self.channels + channel) * self.size[0] + y) * self.size[1] + x,
+            Some(unit) => {
+                let (panels, pixel) = ((self.size[0] * self.size[1]).div_ceil(unit), y * self.size[1] + x);
+                ((image * panels + pixel / unit) * self.channels + channel) * unit + pixel % unit
+            }
+        }
+    }
+
+    /// Floats from a channel to the next one.
+    pub(super) fn stride(&self) -> usize {
+        self.unit.unwrap_or(self.size[0] * self.size[1])
     }
 
     /// For a strip to end in `n` pixels of a row, in as many channels as there are biases.
@@ -254,7 +280,7 @@ impl<'a> Output<'a> {
     /// # Safety
     /// No one else holds any of these pixels.
     pub(super) unsafe fn end(&self, place: usize, n: usize, bias: &[f32], range: [f32; 2]) -> End {
-        let stride = self.size[0] * self.size[1];
+        let stride = self.stride();
         assert!(place + bias.len().saturating_sub(1) * stride + n <= self.len);
         let mut all = [0.0; BLOCK];
         all[..bias.len()].copy_from_slice(bias);

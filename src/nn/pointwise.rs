@@ -80,6 +80,21 @@ pub(super) fn is_one(packed: &Packed) -> bool {
     packed.shape[2..] == [1, 1] && (padding, upsample, groups) == (0, false, 1)
 }
 
+/// Pixels of a panel.
+pub(super) fn unit(isa: Isa) -> usize {
+    isa.lanes() * isa.vectors(BLOCK)
+}
+
+/// Whether a map of `size` has so few panels that tasks share them.
+pub(super) fn shares(size: [usize; 2], isa: Isa) -> bool {
+    (size[0] * size[1]).div_ceil(unit(isa)) < TASKS
+}
+
+/// Pixels of a map of `size` in whole panels.
+pub(super) fn padded(size: [usize; 2], isa: Isa) -> usize {
+    (size[0] * size[1]).next_multiple_of(unit(isa))
+}
+
 /// As [`Packed::run`], for what [`is_one`] accepts; calls `counted` with each image's blocks of channels and their sums.
 /// Returns `false` once cancelled.
 pub(super) fn run(
@@ -91,7 +106,7 @@ pub(super) fn run(
     cancel: &CancelToken,
 ) -> bool {
     let pixels = out.size[0] * out.size[1];
-    let unit = isa.lanes() * isa.vectors(BLOCK);
+    let unit = unit(isa);
     let words = isa.words(input.shape[1]);
     let (panel, panels) = (words * unit, pixels.div_ceil(unit));
     let mut taps = Taps::default();
@@ -100,11 +115,12 @@ pub(super) fn run(
     let pixels = |panels: Range<usize>| panels.start * unit..pixels.min(panels.end * unit);
     let few = (AT_HAND / panel).clamp(1, TOGETHER);
     // With all channels of the output to itself a task packs its own pixels, and finds them in the cache.
-    let own = panels >= TASKS;
+    let own = !input.panels && panels >= TASKS;
+    let shares = !input.panels && !own;
     let mut shared = PACKED.take();
     let mut whole = true;
     for image in 0..input.shape[0] {
-        let shared = aligned(&mut shared, if own { 0 } else { panels * panel });
+        let shared = aligned(&mut shared, if shares { panels * panel } else { 0 });
         shared.par_chunks_mut(TOGETHER * panel).enumerate().each(|(i, to)| {
             fill(packed, isa, input, image, pixels(i * TOGETHER..panels.min((i + 1) * TOGETHER)), out.size[1], to);
         });
@@ -117,8 +133,10 @@ pub(super) fn run(
                 let values = if own {
                     fill(packed, isa, input, image, pixels.clone(), out.size[1], here);
                     &*here
-                } else {
+                } else if shares {
                     &shared[first * panel..]
+                } else {
+                    &input.data[(image * panels + first) * panel..]
                 };
                 Some(product(packed, isa, values, [panel, unit], &taps, image, blocks.clone(), pixels, out))
             });
@@ -272,7 +290,7 @@ fn product(
             }
             strip.accumulate(isa, false, &mut buffer);
             for (c, bias) in bias.iter().enumerate() {
-                let place = place + c * out.size[0] * out.size[1];
+                let place = place + c * out.stride();
                 let sums = sums.get_mut(b).map(|s| &mut s[c]);
                 // SAFETY: as above.
                 unsafe { out.finish(isa, &buffer[c * STRIP..][..n], place, *bias, range, sums) };
