@@ -8,6 +8,7 @@ use super::Result;
 use super::conv2d::on_cpu;
 use super::instance_norm::apply;
 use super::kernel::OnTheWay;
+use super::packed::Input;
 use super::pool::Buffer;
 
 /// A feature map, `[batch, channels, height, width]`.
@@ -144,6 +145,11 @@ impl Features {
             }
             Body::Candle(_) => None,
         }
+    }
+
+    /// For our kernels: its [`Features::values`], and what is pending.
+    pub(super) fn input<'a>(&'a self, values: &'a [f32]) -> Input<'a> {
+        Input { data: values, shape: self.shape, on_the_way: self.on_the_way(), panels: false }
     }
 
     pub(super) fn on_the_way(&self) -> Option<&[OnTheWay]> {

@@ -139,20 +139,20 @@ impl<'a> Stripe<'a> {
         }
     }
 
-    fn unit(&self) -> usize {
-        self.layers.isa.lanes() * self.layers.isa.vectors(BLOCK)
-    }
-
     /// How what is to be expanded stands in panels: all real rows, with their padding. Nothing, when there is no expansion.
     fn given(&self) -> Panels {
         let channels = if self.layers.expand.is_some() { self.input.shape[1] } else { 0 };
         let groups = (0..channels).step_by(BLOCK).map(|c| (channels - c).min(BLOCK));
-        Panels::new(self.unit(), self.real * self.layout.pitch, groups)
+        Panels::new(pointwise::unit(self.layers.isa), self.real * self.layout.pitch, groups)
     }
 
     /// How the filtered map stands in panels.
     fn filtered(&self) -> Panels {
-        Panels::new(self.unit(), self.rows.len() * self.columns, self.groups().iter().map(Range::len))
+        Panels::new(
+            pointwise::unit(self.layers.isa),
+            self.rows.len() * self.columns,
+            self.groups().iter().map(Range::len),
+        )
     }
 
     fn pack(&self, panels: &Panels, to: &mut [f32]) {
@@ -231,7 +231,7 @@ impl<'a> Stripe<'a> {
         wide: &mut [f32],
         apart: usize,
     ) {
-        let (isa, pitch, unit) = (self.layers.isa, self.layout.pitch, self.unit());
+        let (isa, pitch, unit) = (self.layers.isa, self.layout.pitch, pointwise::unit(self.layers.isa));
         let pass = &expand.passes[0];
         let block = &pass.blocks[block];
         let (bias, range) = (&expand.bias[block.first..][..block.len], expand.options.activation.range());

@@ -247,15 +247,9 @@ impl<'a> Output<'a> {
         Output { data: out.as_mut_ptr(), len: out.len(), channels, size, unit: None, residual, counting }
     }
 
-    /// `out` is `[batch][panel][channel][pixel]`, panels of `unit` pixels.
-    pub(super) fn in_panels(
-        out: &'a mut [f32],
-        channels: usize,
-        size: [usize; 2],
-        residual: Residual<'a>,
-        unit: usize,
-    ) -> Output<'a> {
-        Output { unit: Some(unit), ..Output::new(out, channels, size, residual, false) }
+    /// The same for `[batch][panel][channel][pixel]`, panels of `unit` pixels.
+    pub(super) fn in_panels(self, unit: usize) -> Output<'a> {
+        Output { unit: Some(unit), ..self }
     }
 
     /// Where a pixel stands.

@@ -12,7 +12,7 @@ use super::features::{Body, Features, Settled};
 use super::instance_norm::{ChannelStatistics, Norm, Statistics, apply};
 use super::inverted::Inverted;
 use super::kernel::OnTheWay;
-use super::packed::{Input, Residual};
+use super::packed::Residual;
 use super::pool::{Buffer, Pool};
 use super::team::{Team, Together};
 use super::watch::Watch;
@@ -120,7 +120,7 @@ impl<'a> Pass<'a> {
         self.watch.check()?;
         let [height, width] = conv.output_size(x.shape)?;
         let data = x.values().ok_or_else(apart)?;
-        let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way(), panels: false };
+        let input = x.input(&data);
         conv.run(&input, &mut out, residual, None, self.watch)?;
         self.step(conv.flops(x.shape))?;
         Ok(Features::ours(out, [x.shape[0], conv.out_channels(), height, width]))
@@ -172,7 +172,7 @@ impl<'a> Pass<'a> {
         let residual = residual.as_ref().map(|r| r.values().ok_or_else(apart)).transpose()?;
         let residual = residual.as_deref().map_or(Residual::None, Residual::From);
         let mut out = self.pool.take(shape.iter().product());
-        let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way(), panels: false };
+        let input = x.input(&data);
         if !fused.run(&input, &mut out, size, residual, self.watch.token()) {
             return Err(Error::Cancelled);
         }
@@ -198,7 +198,7 @@ impl<'a> Pass<'a> {
             let data = x.values().ok_or_else(apart)?;
             let mut out = self.pool.take(shape.iter().product());
             let mut moments = (!matches!(self.statistics, Statistics::Replay(_))).then(Vec::new);
-            let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way(), panels: false };
+            let input = x.input(&data);
             conv.run(&input, &mut out, Residual::None, moments.as_mut(), self.watch)?;
             let statistics = self.resolve(moments.map(|m| ChannelStatistics::of(&m)), shape[0] * channels)?;
             Features { body: Body::Ours(out), shape, pending: statistics.ways(norm.scale, norm.shift, norm.relu) }

@@ -167,7 +167,7 @@ fn fill(
     to: &mut [f32],
 ) {
     let [_, channels, height, width] = input.shape;
-    let (words, unit) = (isa.words(channels), isa.lanes() * isa.vectors(BLOCK));
+    let (words, unit) = (isa.words(channels), unit(isa));
     let panel = words * unit;
     let source = |channel: usize| {
         let plane = image * channels + channel;

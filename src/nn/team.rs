@@ -1,7 +1,7 @@
 //! Threads that stay awake while a network runs.
 //!
 //! A network is a hundred or more steps of a fraction of a millisecond, each of which all threads begin and end together.
-//! Waking a thread takes as long as a tenth of such a step. So for the time of a pass the other threads look out for the
+//! Two cores spent 7 % of ResNet-101's time on falling asleep and waking up. So for the time of a pass the other threads look out for the
 //! next step, and sleep only when none comes. They are not rayon's, whose other work must not wait for a pass to end.
 
 use std::any::Any;
@@ -167,6 +167,7 @@ impl Shared {
         let work = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(work) };
         let step = Step { parts, work };
         self.next.store(0, SeqCst);
+        *lock(&self.panic) = None; // of a step that the caller's own panic ended
         *lock(&self.step) = Some(step);
         self.state.fetch_add(1, SeqCst);
         let closing = Closing(self);
@@ -298,7 +299,10 @@ mod tests {
             for _ in 0..3 {
                 // Each part waits for another thread's.
                 let met = std::sync::Barrier::new(4);
+                let caller = thread::current().id();
                 (0..4).into_par_iter().each(|_| {
+                    let here = thread::current();
+                    assert!(here.id() == caller || here.name() == Some("network"));
                     met.wait();
                 });
                 thread::sleep(20 * PATIENCE);
@@ -323,8 +327,16 @@ mod tests {
         with_four(|| {
             let _team = Team::call();
             for bad in 0..20 {
-                let step = || (0..20).into_par_iter().each(|i| assert!(i != bad, "part {i}"));
-                assert!(catch_unwind(step).is_err());
+                let one = || (0..20).into_par_iter().each(|i| assert!(i != bad, "part {i}"));
+                assert!(catch_unwind(one).is_err());
+                let met = std::sync::Barrier::new(4);
+                let all = || {
+                    (0..4).into_par_iter().each(|i| {
+                        met.wait();
+                        panic!("part {i}");
+                    });
+                };
+                assert!(catch_unwind(AssertUnwindSafe(all)).is_err());
                 assert_eq!((0..20).into_par_iter().every(|i| i), (0..20).collect::<Vec<_>>());
             }
         });

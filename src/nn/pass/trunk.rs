@@ -21,12 +21,12 @@ pub struct Trunk(Form);
 #[derive(Debug)]
 enum Form {
     Planes(Features),
-    Panels(Panels),
+    Panels(Panelled),
 }
 
 /// `[batch][panel][channel][pixel]`, of f32.
 #[derive(Debug)]
-struct Panels {
+struct Panelled {
     values: Buffer,
     /// Of the map: `[batch, channels, height, width]`.
     shape: [usize; 4],
@@ -51,7 +51,7 @@ impl Pass<'_> {
             Some((packed, isa)) if pointwise::shares([height, width], isa) && x.values().is_some() => {
                 let shape = [x.shape[0], conv.out_channels(), height, width];
                 let values = self.pool.take(shape[0] * shape[1] * pointwise::padded([height, width], isa));
-                self.conv_into_panels(conv, packed, x, Panels { values, shape, isa }, Residual::None)
+                self.conv_into_panels(conv, packed, x, Panelled { values, shape, isa }, Residual::None)
             }
             _ => Ok(self.conv(conv, x)?.into()),
         }
@@ -108,7 +108,7 @@ impl Pass<'_> {
         }
     }
 
-    fn planes_of(&self, Panels { values, shape, isa }: &Panels) -> Result<Features> {
+    fn planes_of(&self, Panelled { values, shape, isa }: &Panelled) -> Result<Features> {
         let [_, channels, height, width] = *shape;
         let unit = pointwise::unit(*isa);
         let image = channels * pointwise::padded([height, width], *isa);
@@ -133,14 +133,14 @@ impl Pass<'_> {
         conv: &Conv2d,
         packed: &Packed,
         x: &Features,
-        mut to: Panels,
+        mut to: Panelled,
         residual: Residual<'_>,
     ) -> Result<Trunk> {
         let data = x.values().ok_or_else(super::apart)?;
-        let input = Input { data: &data, shape: x.shape, on_the_way: x.on_the_way(), panels: false };
+        let input = x.input(&data);
         let [_, channels, height, width] = to.shape;
         let unit = pointwise::unit(to.isa);
-        let output = Output::in_panels(&mut to.values, channels, [height, width], residual, unit);
+        let output = Output::new(&mut to.values, channels, [height, width], residual, false).in_panels(unit);
         self.multiply(conv, packed, to.isa, &input, &output)?;
         Ok(Trunk(Form::Panels(to)))
     }
@@ -159,5 +159,28 @@ impl Pass<'_> {
             return Err(Error::Cancelled);
         }
         self.step(conv.flops(input.shape))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use candle_core::{DType, Device, Tensor};
+
+    use super::*;
+    use crate::nn::{Options, Pool, Watch};
+
+    #[test]
+    fn only_small_maps_stand_in_panels() {
+        let (watch, pool) = (Watch::silent(), Pool::default());
+        let ones = |shape| Tensor::ones(shape, DType::F32, &Device::Cpu).unwrap();
+        let conv = Conv2d::new(&ones((4, 3, 1, 1)), None, Options::default()).unwrap();
+        let mut pass = Pass::new(&pool, &watch, 0.0);
+        for (side, panels) in [(7, true), (112, false)] {
+            let x = pass.enter(&ones((1, 3, side, side))).unwrap();
+            let trunk = pass.conv_to_trunk(&conv, &x).unwrap();
+            assert_eq!(matches!(trunk.0, Form::Panels(_)), panels, "{side}");
+        }
     }
 }
