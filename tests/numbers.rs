@@ -238,47 +238,22 @@ proptest! {
     fn an_inverted_residual_is_its_three_layers(
         (batch, ins, hidden, outs) in (1usize..=2, 1usize..=20, 1usize..=30, 1usize..=20),
         (h, w) in (1usize..=40, prop_oneof![1usize..=40, 90usize..=130]),
-        (kernel, stride, dilation, padding) in
+        (side, stride, dilation, padding) in
             (prop_oneof![5 => Just(3usize), 4 => Just(5), 1 => Just(4)], 1usize..=3, prop_oneof![4 => 1usize..=2, 1 => 3usize..=18], 0usize..=4),
-        mode in modes(), [expanded, normalised] in any::<[bool; 2]>(), seed in any::<u64>()
+        mode in modes(), expansion in prop_oneof![Just(0usize), Just(1), Just(3)],
+        normalised in any::<bool>(), seed in any::<u64>()
     ) {
         // Far taps ask for padding that keeps the size.
-        let padding = if dilation > 2 { kernel / 2 * dilation } else { padding };
-        let hidden = if expanded { hidden } else { ins };
-        let fits = h.min(w) + 2 * padding > (kernel - 1) * dilation;
-        prop_assume!(mode == Padding::Same || fits && (mode == Padding::Zero || padding < h.min(w)));
-        let options = Options { activation: Activation::Relu6, ..Options::default() };
-        let filter = Options { stride, dilation, padding, mode, groups: hidden, ..options };
-        let layer = |shape: [usize; 4], at: u64| (noise(&shape, seed ^ at), noise(&[shape[0]], seed ^ at << 8));
-        let layers = [layer([hidden, ins, 1, 1], 1), layer([hidden, 1, kernel, kernel], 2), layer([outs, hidden, 1, 1], 3)];
-        let first = layer([ins, 2, 1, 1], 4);
-        let x = noise(&[batch, 2, h, w], seed);
-
-        let start = candle_conv(&x, &first.0, &first.1, Options::default());
-        let ones = Norm { scale: &vec![1.0; ins], shift: &vec![0.5; ins], relu: true };
-        let start = if normalised {
-            nn::instance_norm(&start, ones.scale, ones.shift, true, None, None, &Watch::silent()).unwrap()
-        } else {
-            start
-        };
-        let wide = if expanded { candle_conv(&start, &layers[0].0, &layers[0].1, options) } else { start.clone() };
-        let filtered = candle_conv(&wide, &layers[1].0, &layers[1].1, filter);
-        let expected = candle_conv(&filtered, &layers[2].0, &layers[2].1, Options::default());
-        let add = expected.dims() == start.dims();
-        let expected = if add { (expected + &start).unwrap() } else { expected };
-
-        for isa in Isa::available() {
-            let conv = |(weight, bias): &(Tensor, Tensor), o| Conv2d::with_isa(weight, Some(bias), o, isa).unwrap();
-            let (expand, depthwise) = (conv(&layers[0], options), conv(&layers[1], filter));
-            let (project, first) = (conv(&layers[2], Options::default()), conv(&first, Options::default()));
-            let (pool, watch) = (Pool::default(), Watch::silent());
-            let mut pass = Pass::new(&pool, &watch, 0.0);
-            let x = pass.enter(&x).unwrap();
-            let x = if normalised { pass.conv_norm(&first, &x, &ones) } else { pass.conv(&first, &x) }.unwrap();
-            let got = pass.inverted_residual(expanded.then_some(&expand), &depthwise, &project, &x, add).unwrap();
-            let off = relative(&got.into_tensor().unwrap(), &expected);
-            prop_assert!(off < 1e-4, "{isa:?} is off by {off}");
-        }
+        let padding = if dilation > 2 { side / 2 * dilation } else { padding };
+        let first = expansion == 3; // which halves the map
+        let least = if first { h.min(w).div_ceil(2) } else { h.min(w) };
+        let fits = least + 2 * padding > (side - 1) * dilation;
+        let reflects = padding.max(usize::from(first)) < least;
+        prop_assume!(mode == Padding::Same || fits && (mode == Padding::Zero || reflects));
+        let filter = Options { stride, dilation, padding, mode, ..Options::default() };
+        let hidden = if expansion > 0 { hidden } else { ins };
+        let off = inverted_residual_off_by([batch, ins, h, w], [expansion, hidden, side, outs], filter, normalised, seed);
+        prop_assert!(off < 1e-4, "off by {off}");
     }
 
     #[test]
@@ -302,6 +277,69 @@ proptest! {
                 // f32 values near 1000 are 6e-5 apart; with a variance near 0 nothing less than that can be told.
                 let grain = (offset.abs() + 1.0) * 4e-7 / (variance + 1e-5).sqrt();
                 prop_assert!((f64::from(*got) - y).abs() < 1e-4 + grain, "{got} for {y}");
+            }
+        }
+    }
+}
+
+/// How far an inverted residual is from its three layers by candle, with whatever instructions the machine has. `expansion`
+/// is the side of the expanding kernel, of stride 2 if it is 3; 0 for none.
+fn inverted_residual_off_by(
+    [batch, ins, h, w]: [usize; 4],
+    [expansion, hidden, side, outs]: [usize; 4],
+    filter: Options,
+    normalised: bool,
+    seed: u64,
+) -> f64 {
+    let relu6 = Options { activation: Activation::Relu6, ..Options::default() };
+    let before = match expansion {
+        3 => Options { stride: 2, padding: 1, mode: filter.mode, ..relu6 },
+        _ => relu6,
+    };
+    let filter = Options { groups: hidden, activation: Activation::Relu6, ..filter };
+    let layer = |shape: [usize; 4], at: u64| (noise(&shape, seed ^ at), noise(&[shape[0]], seed ^ at << 8));
+    let expand = (expansion > 0).then(|| layer([hidden, ins, expansion, expansion], 1));
+    let [depthwise, project] = [layer([hidden, 1, side, side], 2), layer([outs, hidden, 1, 1], 3)];
+    let first = layer([ins, 2, 1, 1], 4);
+    let x = noise(&[batch, 2, h, w], seed);
+
+    let candle = |x: &Tensor, (weight, bias): &(Tensor, Tensor), o| candle_conv(x, weight, bias, o);
+    let mut start = candle(&x, &first, Options::default());
+    let ones = Norm { scale: &vec![1.0; ins], shift: &vec![0.5; ins], relu: true };
+    if normalised {
+        start = nn::instance_norm(&start, ones.scale, ones.shift, true, None, None, &Watch::silent()).unwrap();
+    }
+    let wide = expand.iter().fold(start.clone(), |x, layer| candle(&x, layer, before));
+    let mut expected = candle(&candle(&wide, &depthwise, filter), &project, Options::default());
+    let add = expected.dims() == start.dims();
+    if add {
+        expected = (expected + &start).unwrap();
+    }
+
+    let off = |isa: Isa| {
+        let conv = |(weight, bias): &(Tensor, Tensor), o| Conv2d::with_isa(weight, Some(bias), o, isa).unwrap();
+        let (expand, depthwise) = (expand.as_ref().map(|layer| conv(layer, before)), conv(&depthwise, filter));
+        let (project, first) = (conv(&project, Options::default()), conv(&first, Options::default()));
+        let (pool, watch) = (Pool::default(), Watch::silent());
+        let mut pass = Pass::new(&pool, &watch, 0.0);
+        let x = pass.enter(&x).unwrap();
+        let x = if normalised { pass.conv_norm(&first, &x, &ones) } else { pass.conv(&first, &x) }.unwrap();
+        let got = pass.inverted_residual(expand.as_ref(), &depthwise, &project, &x, add).unwrap();
+        relative(&got.into_tensor().unwrap(), &expected)
+    };
+    Isa::available().into_iter().map(off).fold(0.0, f64::max)
+}
+
+#[test]
+fn an_inverted_residual_of_a_large_map_is_its_three_layers() {
+    for side in [3, 5] {
+        for stride in [1, 2] {
+            for expansion in [0, 1, 3] {
+                let hidden = if expansion > 0 { 41 } else { 30 };
+                let filter = Options { stride, padding: side / 2, ..Options::default() };
+                // Some eight stripes and more, so that each task has its own.
+                let off = inverted_residual_off_by([1, 30, 610, 90], [expansion, hidden, side, 9], filter, true, 7);
+                assert!(off < 1e-4, "{side}, {stride}, {expansion}: off by {off}");
             }
         }
     }

@@ -126,7 +126,8 @@ impl Config {
 /// The network, ready to run.
 #[derive(Debug)]
 pub struct EfficientNetLite {
-    first: Conv2d,
+    /// `None` where the first block, which has nothing of its own to expand by, has it: one pass makes both.
+    first: Option<Conv2d>,
     blocks: Vec<InvertedResidual>,
     taps: [usize; LEVELS],
     config: Config,
@@ -186,6 +187,7 @@ impl EfficientNetLite {
         let mode = cfg.padding;
         let halving = Options { stride: 2, padding: 1, mode, activation: Activation::Relu6, ..Options::default() };
         let first = conv_norm_with(EPS, [cfg.first, 3, 3, 3], &vb.pp("_conv_stem"), &vb.pp("_bn0"), halving)?;
+        let mut first = Some(first);
         // The last stride's own kernel reads a finer map as it is; what comes after sees the holes.
         let unstrided = if cfg.atrous { cfg.blocks.iter().rposition(|block| block.stride > 1) } else { None };
         let mut ins = cfg.first;
@@ -198,6 +200,9 @@ impl EfficientNetLite {
             };
             blocks.push(InvertedResidual::new(ins, *block, step, mode, &vb.pp("_blocks").pp(i))?);
             ins = block.out;
+        }
+        if let Some(block) = blocks.first_mut().filter(|block| block.expand.is_none() && !block.residual) {
+            block.expand = first.take();
         }
         Ok(EfficientNetLite { first, blocks, taps, config: cfg })
     }
@@ -223,7 +228,7 @@ impl EfficientNetLite {
     /// # Errors
     /// As [`Backbone::forward`].
     pub fn levels(&self, x: Features, pass: &mut Pass<'_>) -> Result<[Features; LEVELS]> {
-        let mut x = pass.conv(&self.first, &x)?;
+        let mut x = self.first.iter().try_fold(x, |x, conv| pass.conv(conv, &x))?;
         let mut levels = Vec::with_capacity(LEVELS);
         for (i, block) in self.blocks.iter().enumerate() {
             let y = block.run(&x, pass)?;
@@ -243,7 +248,7 @@ impl EfficientNetLite {
     /// As [`Backbone::forward`].
     pub fn count_levels(&self, shape: [usize; 4]) -> Result<(Tally, [[usize; 4]; LEVELS])> {
         let mut tally = Tally::new(shape);
-        tally.conv(&self.first)?;
+        self.first.iter().try_for_each(|conv| tally.conv(conv))?;
         let mut shapes = Vec::with_capacity(self.blocks.len());
         for (i, block) in self.blocks.iter().enumerate() {
             block.count(&mut tally)?;
@@ -258,7 +263,7 @@ impl EfficientNetLite {
 
 impl Backbone for EfficientNetLite {
     fn features(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
-        let x = pass.conv(&self.first, &x)?;
+        let x = self.first.iter().try_fold(x, |x, conv| pass.conv(conv, &x))?;
         self.blocks.iter().try_fold(x, |x, block| block.run(&x, pass))
     }
 
@@ -268,7 +273,7 @@ impl Backbone for EfficientNetLite {
 
     fn count(&self, shape: [usize; 4]) -> Result<Tally> {
         let mut tally = Tally::new(shape);
-        tally.conv(&self.first)?;
+        self.first.iter().try_for_each(|conv| tally.conv(conv))?;
         self.blocks.iter().try_for_each(|block| block.count(&mut tally))?;
         Ok(tally)
     }

@@ -80,7 +80,8 @@ impl Config {
 /// The network, ready to run.
 #[derive(Debug)]
 pub struct MobileNetV2 {
-    first: Conv2d,
+    /// `None` where the first block, which has nothing of its own to expand by, has it: one pass makes both.
+    first: Option<Conv2d>,
     blocks: Vec<InvertedResidual>,
     last: Conv2d,
     classifier: Option<Conv2d>,
@@ -135,12 +136,15 @@ impl MobileNetV2 {
             let vb = features.pp(i);
             conv_norm(shape, &vb.pp(0), &vb.pp(1), options)
         };
-        let first = ends(0, [cfg.first, 3, 3, 3], Options { stride: 2, padding: 1, ..one })?;
+        let mut first = Some(ends(0, [cfg.first, 3, 3, 3], Options { stride: 2, padding: 1, ..one })?);
         let mut ins = cfg.first;
         let mut blocks = Vec::with_capacity(cfg.blocks.len());
         for (i, block) in cfg.blocks.iter().enumerate() {
             blocks.push(InvertedResidual::new(ins, *block, &features.pp(i + 1).pp("conv"))?);
             ins = block.out;
+        }
+        if let Some(block) = blocks.first_mut().filter(|block| block.expand.is_none() && !block.residual) {
+            block.expand = first.take();
         }
         let last = ends(cfg.blocks.len() + 1, [cfg.last, ins, 1, 1], one)?;
         let classifier = cfg.classes.map(|n| linear(n, cfg.last, &vb.pp("classifier").pp(1))).transpose()?;
@@ -155,7 +159,7 @@ impl MobileNetV2 {
 
 impl Backbone for MobileNetV2 {
     fn features(&self, x: Features, pass: &mut Pass<'_>) -> Result<Features> {
-        let mut x = pass.conv(&self.first, &x)?;
+        let mut x = self.first.iter().try_fold(x, |x, conv| pass.conv(conv, &x))?;
         for block in &self.blocks {
             x = block.run(x, pass)?;
         }
@@ -168,7 +172,7 @@ impl Backbone for MobileNetV2 {
 
     fn count(&self, shape: [usize; 4]) -> Result<Tally> {
         let mut tally = Tally::new(shape);
-        tally.conv(&self.first)?;
+        self.first.iter().try_for_each(|conv| tally.conv(conv))?;
         self.blocks.iter().try_for_each(|block| block.count(&mut tally))?;
         tally.conv(&self.last)?;
         Ok(tally)

@@ -136,7 +136,7 @@ impl<'a> Pass<'a> {
 
     /// Expands `x`, convolves each channel by itself, projects, and with `add` adds `x`: the inverted residual of Sandler
     /// et al. 2018 (arXiv 1801.04381). With our own kernels and a depthwise convolution of 3x3 or 5x5 the expanded map is
-    /// never made.
+    /// never made. `expand` may also be a network's first convolution, in front of a first block that expands nothing.
     ///
     /// # Errors
     /// As [`Conv2d::forward`]; also when the result, with `add`, has another shape than `x`.
@@ -149,7 +149,8 @@ impl<'a> Pass<'a> {
         add: bool,
     ) -> Result<Features> {
         let [batch, channels, height, width] = x.shape;
-        let hidden = [batch, expand.map_or(channels, Conv2d::out_channels), height, width];
+        let wide = expand.map_or(Ok([height, width]), |e| e.output_size(x.shape))?;
+        let hidden = [batch, expand.map_or(channels, Conv2d::out_channels), wide[0], wide[1]];
         let fused = Inverted::new(expand, depthwise, project).zip(x.values());
         let Some((fused, data)) = fused else {
             let wide = match expand {
@@ -160,7 +161,6 @@ impl<'a> Pass<'a> {
             return self.conv_add(project, &filtered, add.then_some(x));
         };
         self.watch.check()?;
-        expand.map(|e| e.output_size(x.shape)).transpose()?;
         let size = depthwise.output_size(hidden)?;
         let filtered = [batch, depthwise.out_channels(), size[0], size[1]];
         project.output_size(filtered)?;
@@ -173,7 +173,7 @@ impl<'a> Pass<'a> {
         let residual = residual.as_deref().map_or(Residual::None, Residual::From);
         let mut out = self.pool.take(shape.iter().product());
         let input = x.input(&data);
-        if !fused.run(&input, &mut out, size, residual, self.watch.token()) {
+        if !fused.run(&input, &mut out, wide, size, residual, self.watch.token()) {
             return Err(Error::Cancelled);
         }
         let layers = expand.map(|e| e.flops(x.shape)).into_iter();

@@ -22,57 +22,6 @@ const AT_HAND: usize = 96 * 1024;
 const TOGETHER: usize = 8;
 /// The partner of a last channel that has none.
 const ZEROS: [f32; TOGETHER * STRIP] = [0.0; TOGETHER * STRIP];
-/// Floats left between groups of channels, so that they do not compete for the same few sets of the cache.
-const GAP: usize = 16;
-
-/// How pixels stand in panels: `[group of channels][panel][channel][pixel]`, a panel as wide as a strip.
-pub(super) struct Panels {
-    unit: usize,
-    count: usize,
-    /// Channels of each group, at most [`BLOCK`].
-    channels: Vec<usize>,
-}
-
-impl Panels {
-    /// For `pixels` of groups of these numbers of channels.
-    pub(super) fn new(unit: usize, pixels: usize, channels: impl Iterator<Item = usize>) -> Panels {
-        Panels { unit, count: pixels.div_ceil(unit), channels: channels.collect() }
-    }
-
-    /// Floats from a panel to the next one of its group.
-    pub(super) fn panel(&self) -> usize {
-        BLOCK * self.unit
-    }
-
-    /// Floats of a group.
-    pub(super) fn group(&self) -> usize {
-        self.count * self.panel() + GAP
-    }
-
-    /// Floats of all groups.
-    pub(super) fn len(&self) -> usize {
-        self.channels.len() * self.group()
-    }
-
-    /// Channels in a group.
-    pub(super) fn channels(&self, group: usize) -> usize {
-        self.channels.get(group).copied().unwrap_or(0)
-    }
-
-    /// Where each channel's first panel stands.
-    pub(super) fn taps(&self) -> Taps {
-        let mut taps = Taps::default();
-        for (g, channels) in self.channels.iter().enumerate() {
-            (0..*channels).for_each(|c| taps.push(g * self.group() + c * self.unit));
-        }
-        taps
-    }
-
-    /// Deals the pixels of a group's channel out into its panels.
-    pub(super) fn deal(&self, isa: Isa, from: &[f32], channel: usize, group: &mut [f32]) {
-        pack(isa, from, &mut group[channel * self.unit..], self.unit, self.panel(), None);
-    }
-}
 
 /// Whether this is a 1x1 convolution in one group.
 pub(super) fn is_one(packed: &Packed) -> bool {
@@ -224,25 +173,27 @@ impl Seen {
     }
 }
 
-/// The convolution of what is in panels already: the pixels of a `stripe` of one image. Leaves
-/// them unfinished once cancelled.
+/// The convolution of what is packed already, each channel's pixels side by side and `apart` floats from the next
+/// channel's: the pixels of a `stripe` of one image. Leaves them unfinished once cancelled.
 #[allow(clippy::too_many_arguments)]
 pub(super) fn multiply(
     packed: &Packed,
     isa: Isa,
     values: &[f32],
-    layout: &Panels,
+    apart: usize,
     image: usize,
     stripe: Range<usize>,
     out: &Output<'_>,
     cancel: &CancelToken,
 ) {
-    let (taps, unit) = (layout.taps(), layout.unit);
-    tasks(packed.passes[0].blocks.len(), layout.count).into_par_iter().each(|(blocks, panels)| {
+    let unit = unit(isa);
+    let mut taps = Taps::default();
+    (0..packed.shape[1]).for_each(|c| taps.push(c * apart));
+    tasks(packed.passes[0].blocks.len(), stripe.len().div_ceil(unit)).into_par_iter().each(|(blocks, panels)| {
         let pixels = stripe.start + panels.start * unit..stripe.end.min(stripe.start + panels.end * unit);
-        let values = &values[panels.start * layout.panel()..];
+        let values = &values[panels.start * unit..];
         if !cancel.is_cancelled() {
-            product(packed, isa, values, [layout.panel(), unit], &taps, image, blocks, pixels, out);
+            product(packed, isa, values, [unit, unit], &taps, image, blocks, pixels, out);
         }
     });
 }

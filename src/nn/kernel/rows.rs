@@ -1,16 +1,18 @@
-//! Rows of one channel under a kernel of its own, which is bound by loads: one per tap for each vector of outputs.
+//! Rows of one channel under a kernel of its own, which is bound by loads: one per tap for each vector of outputs, unless
+//! rows below each other are computed together.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64 as x86;
 
 use super::{Isa, four, near, put};
 
-/// Rows of one channel under a kernel of its own:
+/// Rows of one channel under a kernel of its own, `SIDE` high and wide:
 /// `out[row][x] = clamp(bias + sum over taps of weights[tap] * input[row * step + taps[tap] + x])`.
-pub(in crate::nn) struct Rows<'a, const TAPS: usize> {
+pub(in crate::nn) struct Rows<'a, const SIDE: usize> {
     pub input: &'a [f32],
-    pub taps: [usize; TAPS],
-    pub weights: [f32; TAPS],
+    /// The kernel's rows.
+    pub taps: &'a [[usize; SIDE]],
+    pub weights: &'a [[f32; SIDE]],
     pub bias: f32,
     pub range: [f32; 2],
     /// From one row's input to the next one's.
@@ -19,12 +21,13 @@ pub(in crate::nn) struct Rows<'a, const TAPS: usize> {
     pub columns: usize,
 }
 
-impl<const TAPS: usize> Rows<'_, TAPS> {
+impl<const SIDE: usize> Rows<'_, SIDE> {
     /// Puts the rows one behind the other into `out`. Up to a vector behind the last one is overwritten.
     pub(in crate::nn) fn convolve(&self, isa: Isa, out: &mut [f32]) {
         // As in `Strip::finish`: what the kernel will touch is checked here, once.
         let (last, reach) = (self.rows.saturating_sub(1), self.columns.next_multiple_of(isa.lanes()));
-        assert!(self.taps.iter().all(|tap| last * self.step + tap + reach <= self.input.len()));
+        assert!(self.taps.len() == SIDE && self.weights.len() == SIDE);
+        assert!(self.taps.as_flattened().iter().all(|tap| last * self.step + tap + reach <= self.input.len()));
         assert!(last * self.columns + reach <= out.len());
         match isa {
             // SAFETY: the assertions above bound every read and write; an `Isa` other than Plain is only ever made by
@@ -38,7 +41,16 @@ impl<const TAPS: usize> Rows<'_, TAPS> {
             _ => unsafe { plain_rows(self, out) },
         }
     }
+
+    /// Rows computed together: [`TALL`] as long as an input row seen by one is the next tap's of the one before.
+    fn together(&self) -> usize {
+        let shared = (1..SIDE).all(|y| (0..SIDE).all(|x| self.taps[y][x] == self.taps[0][x] + y * self.step));
+        if shared { self.rows / TALL * TALL } else { 0 }
+    }
 }
+
+/// Rows whose sums are kept at once, so that what they all see is loaded once.
+const TALL: usize = 4;
 
 macro_rules! rows_kernel {
     ($(#[$feature:meta])* $name:ident, lanes $lanes:literal, splat $splat:path, fma $fma:path, max $max:path,
@@ -46,36 +58,63 @@ macro_rules! rows_kernel {
         /// # Safety
         /// The processor has the instructions; the bounds asserted in [`Rows::convolve`] hold.
         $(#[$feature])*
-        #[allow(unused_unsafe)]
-        unsafe fn $name<const TAPS: usize>(rows: &Rows<'_, TAPS>, out: &mut [f32]) {
+        #[allow(unused_unsafe, clippy::needless_range_loop)] // index loops over constants unroll into registers
+        unsafe fn $name<const SIDE: usize>(rows: &Rows<'_, SIDE>, out: &mut [f32]) {
             // SAFETY: see `Rows::convolve`, which checked every offset used here.
             unsafe {
-                let weights = rows.weights.map(|w| $splat(w));
-                let (bias, low, high) = ($splat(rows.bias), $splat(rows.range[0]), $splat(rows.range[1]));
-                for r in 0..rows.rows {
-                    let from = rows.input.as_ptr().add(r * rows.step);
-                    let to = out.as_mut_ptr().add(r * rows.columns);
-                    for x in (0..rows.columns).step_by(2 * $lanes) {
-                        let at = from.add(x);
-                        let mut sum = bias;
-                        // Two at a time, so that one's sum need not wait for itself.
-                        if x + $lanes < rows.columns {
-                            let mut other = bias;
-                            for t in 0..TAPS {
-                                let at = at.add(rows.taps[t]);
-                                sum = $fma(weights[t], near(at), sum);
-                                other = $fma(weights[t], near(at.add($lanes)), other);
-                            }
-                            put(to.add(x), $min(high, $max(low, sum)));
-                            put(to.add(x + $lanes), $min(high, $max(low, other)));
-                        } else {
-                            for t in 0..TAPS {
-                                sum = $fma(weights[t], near(at.add(rows.taps[t])), sum);
-                            }
-                            // What a last vector writes behind its row, the next row overwrites.
-                            put(to.add(x), $min(high, $max(low, sum)));
-                        }
+                let mut weights = [[$splat(0.0); SIDE]; SIDE];
+                for y in 0..SIDE {
+                    for t in 0..SIDE {
+                        weights[y][t] = $splat(rows.weights[y][t]);
                     }
+                }
+                let (bias, low, high) = ($splat(rows.bias), $splat(rows.range[0]), $splat(rows.range[1]));
+                // `wide` vectors of `tall` rows: of the input's row i, the sum of row i - y sees the kernel's row y.
+                macro_rules! block {
+                    ($tall:tt x $wide:literal, $r:expr, $x:expr) => {
+                        let from = rows.input.as_ptr().add($r * rows.step + $x);
+                        let mut sums = [[bias; $wide]; $tall];
+                        for i in 0..$tall + SIDE - 1 {
+                            for t in 0..SIDE {
+                                let tap = if $tall == 1 { rows.taps[i][t] } else { rows.taps[0][t] + i * rows.step };
+                                let seen: [_; $wide] = std::array::from_fn(|v| near(from.add(tap + v * $lanes)));
+                                for y in 0..SIDE {
+                                    if y <= i && i < y + $tall {
+                                        for v in 0..$wide {
+                                            sums[i - y][v] = $fma(weights[y][t], seen[v], sums[i - y][v]);
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                        // What a last vector writes behind its row, the next row overwrites.
+                        for (i, row) in sums.iter().enumerate() {
+                            let to = out.as_mut_ptr().add(($r + i) * rows.columns + $x);
+                            for v in 0..$wide {
+                                put(to.add(v * $lanes), $min(high, $max(low, row[v])));
+                            }
+                        }
+                    };
+                }
+                macro_rules! blocks {
+                    ($tall:tt, $r:expr) => {
+                        // From the last columns to the first, which overwrite what was written behind the row before. Two
+                        // vectors at a time, so that one's sum need not wait for itself.
+                        for x in (0..rows.columns).step_by(2 * $lanes).rev() {
+                            if x + $lanes < rows.columns {
+                                block!($tall x 2, $r, x);
+                            } else {
+                                block!($tall x 1, $r, x);
+                            }
+                        }
+                    };
+                }
+                let together = rows.together();
+                for r in (0..together).step_by(TALL) {
+                    blocks!(TALL, r);
+                }
+                for r in together..rows.rows {
+                    blocks!(1, r);
                 }
             }
         }
