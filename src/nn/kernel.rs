@@ -12,6 +12,8 @@ mod isa;
 mod narrow;
 mod pairs;
 mod rows;
+#[cfg(target_arch = "x86_64")]
+mod sixteen;
 
 pub use isa::Isa;
 pub(super) use narrow::FEW;
@@ -96,7 +98,7 @@ impl Strip<'_> {
     /// Puts the sums into the first pixels of `out[c * STRIP..]` for each channel of the block, or with `add` adds them to
     /// what is there.
     pub(super) fn accumulate(&self, isa: Isa, add: bool, out: &mut [f32; BLOCK * STRIP]) {
-        self.finish(isa, &End::buffer(out.as_mut_ptr(), add));
+        self.compute(isa, &End::buffer(out.as_mut_ptr(), add));
     }
 
     /// As [`Strip::accumulate`], with the block's channels `apart` floats from each other in `out`.
@@ -110,7 +112,7 @@ impl Strip<'_> {
         assert!((self.block - 1) * apart + self.reach(isa) <= out.len());
         let mut all = [0.0; BLOCK];
         all[..bias.len()].copy_from_slice(bias);
-        self.finish(isa, &End { stride: apart, bias: all, range, ..End::buffer(out.as_mut_ptr(), false) });
+        self.compute(isa, &End { stride: apart, bias: all, range, ..End::buffer(out.as_mut_ptr(), false) });
     }
 
     /// Pixels that are written, those beyond the strip's own included.
@@ -118,8 +120,25 @@ impl Strip<'_> {
         if narrow::takes(self, isa) { self.pixels } else { self.pixels.next_multiple_of(isa.lanes()) }
     }
 
+    /// Asks for the lines that the sums will be stored to: the caches have the time of a strip to find them.
+    fn announce(&self, end: &End) {
+        #[cfg(target_arch = "x86_64")]
+        for c in 0..self.block {
+            for x in (0..self.pixels + 15).step_by(16) {
+                // SAFETY: an address that is only asked for may be any.
+                unsafe { x86::_mm_prefetch::<{ x86::_MM_HINT_T0 }>(end.out.wrapping_add(c * end.stride + x).cast()) };
+            }
+        }
+    }
+
     /// Computes the strip and sends it where `end` says.
     pub(super) fn finish(&self, isa: Isa, end: &End) {
+        self.announce(end);
+        self.compute(isa, end);
+    }
+
+    /// As [`Strip::finish`], where `end` is in the first-level cache.
+    fn compute(&self, isa: Isa, end: &End) {
         // The kernels read without looking: everything they will touch is checked here, once per strip.
         let vectors = self.pixels.div_ceil(isa.lanes());
         assert!(vectors >= 1 && vectors <= isa.vectors(self.block));
@@ -139,7 +158,7 @@ impl Strip<'_> {
                     _ => unreachable!("no kernel for {} channels x {vectors} vectors", self.block),
                 }
             };
-            // Sixteen registers hold no block of 8: two halves of 4.
+            // Sixteen registers hold a block of 8 only with one vector: two halves of 4.
             ($kernel:ident halved: $($vectors:literal)+) => {
                 match vectors {
                     // SAFETY: as above.
@@ -161,9 +180,9 @@ impl Strip<'_> {
                 pick!(avx512_bf16: 8 x 1 2 3, 4 x 1 2 3 4 5 6, 3 x 1 2 3 4 5 6, 2 x 1 2 3 4 5 6, 1 x 1 2 3 4 5 6);
             }
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 if self.block == 8 => pick!(avx2 halved: 1 2),
+            Isa::Avx2 if self.block == 8 && vectors > 1 => pick!(avx2 halved: 2 3),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => pick!(avx2: 4 x 1 2, 3 x 1 2 3, 2 x 1 2 3 4, 1 x 1 2 3 4),
+            Isa::Avx2 => pick!(avx2: 8 x 1, 4 x 1 2 3, 3 x 1 2 3, 2 x 1 2 3 4, 1 x 1 2 3 4),
             _ if self.block == 8 => pick!(plain halved: 1 2),
             _ => pick!(plain: 4 x 1 2, 3 x 1 2 3, 2 x 1 2 3 4, 1 x 1 2 3 4),
         }
@@ -193,8 +212,9 @@ unsafe fn put<T: Copy>(at: *mut f32, v: T) {
 
 macro_rules! kernel {
     ($(#[$feature:meta])* $name:ident, lanes $lanes:literal, zero $zero:expr, load $load:path, splat $splat:path,
-     fma $fma:path, add $add:path, max $max:path, min $min:path, store $store:path) => {
-        /// `first` is the first of the block's channels that this call computes.
+     fma $fma:path, add $add:path, max $max:path, min $min:path, store $store:path $(, full $full:path)?) => {
+        /// `first` is the first of the block's channels that this call computes; `full` makes the sums that the compiler
+        /// would not keep in registers.
         ///
         /// # Safety
         /// The processor has the instructions; the bounds asserted in [`Strip::accumulate`] hold.
@@ -205,20 +225,24 @@ macro_rules! kernel {
             unsafe {
                 let mut sums = [[$zero; V]; C];
                 let mut weight = strip.weights.as_ptr().add(first);
-                // One flat loop: an outer one over channels makes the compiler move all sums to memory and back.
-                for &tap in &strip.taps.at {
-                    let at = strip.input.as_ptr().add(tap as usize);
-                    let mut x = [$zero; V];
-                    for v in 0..V {
-                        x[v] = $load(at.add(v * $lanes));
-                    }
-                    for c in 0..C {
-                        let w = $splat(*weight.add(c));
+                $(if C == sixteen::CHANNELS && V == sixteen::VECTORS {
+                    *(&raw mut sums).cast() = $full(strip, first);
+                } else)? {
+                    // One flat loop: an outer one over channels makes the compiler move all sums to memory and back.
+                    for &tap in &strip.taps.at {
+                        let at = strip.input.as_ptr().add(tap as usize);
+                        let mut x = [$zero; V];
                         for v in 0..V {
-                            sums[c][v] = $fma(w, x[v], sums[c][v]);
+                            x[v] = $load(at.add(v * $lanes));
                         }
+                        for c in 0..C {
+                            let w = $splat(*weight.add(c));
+                            for v in 0..V {
+                                sums[c][v] = $fma(w, x[v], sums[c][v]);
+                            }
+                        }
+                        weight = weight.add(strip.block);
                     }
-                    weight = weight.add(strip.block);
                 }
                 let (low, high) = ($splat(end.range[0]), $splat(end.range[1]));
                 for c in 0..C {
@@ -249,7 +273,7 @@ kernel!(#[target_feature(enable = "avx512f,avx512bf16")] avx512_bf16, lanes 16, 
 #[cfg(target_arch = "x86_64")]
 kernel!(#[target_feature(enable = "avx2,fma")] avx2, lanes 8, zero x86::_mm256_setzero_ps(),
     load near, splat x86::_mm256_set1_ps, fma x86::_mm256_fmadd_ps, add x86::_mm256_add_ps, max x86::_mm256_max_ps,
-    min x86::_mm256_min_ps, store put);
+    min x86::_mm256_min_ps, store put, full sixteen::sums);
 kernel!(plain, lanes 4, zero four::zero(), load near, splat four::splat, fma four::fma, add four::add, max four::max,
     min four::min, store put);
 

@@ -271,6 +271,7 @@ fn pack_body(from: &[f32], to: &mut [f32], unit: usize, apart: usize, on_the_way
         }
         // A known length is copied on the spot; calling memcpy for each would take longer than the copy.
         (None, 48) => panels.for_each(|(from, to)| copy::<48>(from, to)),
+        (None, 24) => panels.for_each(|(from, to)| copy::<24>(from, to)),
         (None, 16) => panels.for_each(|(from, to)| copy::<16>(from, to)),
         (None, _) => panels.for_each(|(from, to)| copy::<8>(from, to)),
     }

@@ -68,10 +68,10 @@ impl Isa {
     /// Vectors per strip that fill the registers for a block of `channels` output channels.
     pub(in crate::nn) fn vectors(self, channels: usize) -> usize {
         match (self, channels) {
-            (Isa::Avx512 | Isa::Avx512Bf16, 5..) | (Isa::Plain | Isa::Avx2, 3) => 3,
+            (Isa::Avx512 | Isa::Avx512Bf16, 5..) | (Isa::Avx2, 3..) | (Isa::Plain, 3) => 3,
             (Isa::Avx512 | Isa::Avx512Bf16, _) => 6,
-            // 4 x 3 sums, 3 inputs and a weight would be sixteen exactly, and the compiler spills one of them.
-            (Isa::Plain | Isa::Avx2, 4..) => 2,
+            // 4 x 3 sums, 3 inputs and a weight would be sixteen exactly, and the compiler spills one of them: see `sixteen`.
+            (Isa::Plain, 4..) => 2,
             (Isa::Plain | Isa::Avx2, _) => 4,
         }
     }
