@@ -28,21 +28,32 @@ pub(super) const STRIP: usize = 96;
 /// Places to read from, which know the furthest of them.
 #[derive(Debug, Default)]
 pub(super) struct Taps {
+    /// And some more behind the last, which are only asked for: kernels look [`AHEAD`].
     at: Vec<u32>,
+    len: usize,
     last: u32,
 }
 
+/// How many taps before they are read the caches are asked for them: planes far from each other no processor foresees.
+const AHEAD: usize = 8;
+
 impl Taps {
     pub(super) fn clear(&mut self) {
+        (self.len, self.last) = (0, 0);
         self.at.clear();
-        self.last = 0;
     }
 
     pub(super) fn push(&mut self, at: usize) {
         // A task's gathered input is a few hundred thousand floats; more than 4 G of them could not be allocated.
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         self.last = self.last.max(at);
-        self.at.push(at);
+        self.at.resize(self.len + 1 + AHEAD, 0);
+        self.at[self.len] = at;
+        self.len += 1;
+    }
+
+    fn as_slice(&self) -> &[u32] {
+        &self.at[..self.len]
     }
 }
 
@@ -143,7 +154,7 @@ impl Strip<'_> {
         let vectors = self.pixels.div_ceil(isa.lanes());
         assert!(vectors >= 1 && vectors <= isa.vectors(self.block));
         assert!(self.taps.last as usize + vectors * isa.lanes() <= self.input.len());
-        assert!(self.taps.at.len() * self.block <= self.weights.len());
+        assert!(self.taps.len * self.block <= self.weights.len());
         if narrow::takes(self, isa) {
             // SAFETY: asked for and asserted right here; `end` as for the kernels below.
             return unsafe { narrow::finish(self, end) };
@@ -229,7 +240,7 @@ macro_rules! kernel {
                     *(&raw mut sums).cast() = $full(strip, first);
                 } else)? {
                     // One flat loop: an outer one over channels makes the compiler move all sums to memory and back.
-                    for &tap in &strip.taps.at {
+                    for &tap in strip.taps.as_slice() {
                         let at = strip.input.as_ptr().add(tap as usize);
                         let mut x = [$zero; V];
                         for v in 0..V {

@@ -52,7 +52,7 @@ unsafe fn columns<const N: usize, const TURNS: usize>(strip: &Strip<'_>, end: &E
     unsafe {
         let mut sums = [[_mm256_setzero_ps(); N]; TURNS];
         let mut weight = strip.weights.as_ptr();
-        let (turns, last) = strip.taps.at.as_chunks::<TURNS>();
+        let (turns, last) = strip.taps.as_slice().as_chunks::<TURNS>();
         for taps in turns {
             for turn in 0..TURNS {
                 let at = strip.input.as_ptr().add(taps[turn] as usize);

@@ -5,7 +5,7 @@
 use std::arch::asm;
 use std::arch::x86_64::{__m256, _mm256_setzero_ps};
 
-use super::Strip;
+use super::{AHEAD, Strip};
 
 /// Output channels.
 pub(super) const CHANNELS: usize = 4;
@@ -20,17 +20,19 @@ pub(super) const VECTORS: usize = 3;
 pub(super) unsafe fn sums(strip: &Strip<'_>, first: usize) -> [[__m256; VECTORS]; CHANNELS] {
     let zero = _mm256_setzero_ps();
     let [mut a0, mut a1, mut a2, mut b0, mut b1, mut b2, mut c0, mut c1, mut c2, mut d0, mut d1, mut d2] = [zero; 12];
-    let taps = strip.taps.at.as_ptr_range();
-    if !strip.taps.at.is_empty() {
+    let taps = strip.taps.as_slice();
+    if !taps.is_empty() {
         // SAFETY: reads the taps, and behind each of them the input and weights that the assertions are about.
         unsafe {
             asm!(
                 "2:",
                 "mov {at:e}, dword ptr [{tap}]",
-                "add {tap}, 4",
                 "vmovups {x0}, [{input} + {at} * 4]",
                 "vmovups {x1}, [{input} + {at} * 4 + 32]",
                 "vmovups {x2}, [{input} + {at} * 4 + 64]",
+                "mov {at:e}, dword ptr [{tap} + {ahead}]",
+                "prefetcht0 [{input} + {at} * 4]",
+                "prefetcht0 [{input} + {at} * 4 + 64]",
                 "vbroadcastss {w}, [{weight}]",
                 "vfmadd231ps {a0}, {w}, {x0}",
                 "vfmadd231ps {a1}, {w}, {x1}",
@@ -47,11 +49,13 @@ pub(super) unsafe fn sums(strip: &Strip<'_>, first: usize) -> [[__m256; VECTORS]
                 "vfmadd231ps {d0}, {w}, {x0}",
                 "vfmadd231ps {d1}, {w}, {x1}",
                 "vfmadd231ps {d2}, {w}, {x2}",
+                "add {tap}, 4",
                 "add {weight}, {block}",
                 "cmp {tap}, {end}",
                 "jb 2b",
-                tap = inout(reg) taps.start => _,
-                end = in(reg) taps.end,
+                ahead = const AHEAD * size_of::<u32>(),
+                tap = inout(reg) taps.as_ptr() => _,
+                end = in(reg) taps.as_ptr_range().end,
                 input = in(reg) strip.input.as_ptr(),
                 weight = inout(reg) strip.weights.as_ptr().add(first) => _,
                 block = in(reg) strip.block * size_of::<f32>(),
