@@ -295,7 +295,8 @@ impl<'a> Stripe<'a> {
         let weights = &kernels.weights[kernels.blocks[c].weights..][..SIDE * SIDE];
         Rows {
             input: wide,
-            taps: self.layout.taps.as_chunks().0,
+            taps: std::array::from_fn(|t| self.layout.taps[t]),
+            down: filter.options.dilation * self.layout.pitch,
             weights: weights.as_chunks().0,
             bias: filter.bias[c],
             range: filter.options.activation.range(),
@@ -345,14 +346,14 @@ struct Layout {
     parts: Vec<Columns>,
     /// Places of a row that are zeros.
     zeros: Vec<usize>,
-    /// Where each tap reads, from the first one's place on.
+    /// Where each tap of one of the kernel's rows reads, from the first one's place on.
     taps: Vec<usize>,
 }
 
 impl Layout {
     fn new(packed: &Packed, width_out: usize, width: usize) -> Layout {
         let Options { stride, dilation, .. } = packed.options;
-        let [.., kh, kw] = packed.shape;
+        let [.., kw] = packed.shape;
         let reach = (kw - 1) * dilation;
         let lens: Vec<usize> = (0..stride.min(reach + 1)).map(|p| width_out + (reach - p) / stride).collect();
         let mut pitch: usize = lens.iter().sum();
@@ -372,8 +373,8 @@ impl Layout {
             zeros.truncate(zeros.len() - shared);
             parts = vec![Columns::new(packed, 0, 1, pitch, width)];
         }
-        let place = |y: usize, x: usize| y * pitch + lens[..x % stride].iter().sum::<usize>() + x / stride;
-        let taps = (0..kh * kw).map(|t| place(t / kw * dilation, t % kw * dilation)).collect();
+        let place = |x: usize| lens[..x % stride].iter().sum::<usize>() + x / stride;
+        let taps = (0..kw).map(|t| place(t * dilation)).collect();
         Layout { pitch, lead, shared, parts, zeros, taps }
     }
 

@@ -7,11 +7,12 @@ use std::arch::x86_64 as x86;
 use super::{Isa, four, near, put};
 
 /// Rows of one channel under a kernel of its own, `SIDE` high and wide:
-/// `out[row][x] = clamp(bias + sum over taps of weights[tap] * input[row * step + taps[tap] + x])`.
+/// `out[row][x] = clamp(bias + sum over y and t of weights[y][t] * input[row * step + y * down + taps[t] + x])`.
 pub(in crate::nn) struct Rows<'a, const SIDE: usize> {
     pub input: &'a [f32],
-    /// The kernel's rows.
-    pub taps: &'a [[usize; SIDE]],
+    /// Where the taps of one of the kernel's rows read, and how far it is to the next row's.
+    pub taps: [usize; SIDE],
+    pub down: usize,
     pub weights: &'a [[f32; SIDE]],
     pub bias: f32,
     pub range: [f32; 2],
@@ -26,8 +27,9 @@ impl<const SIDE: usize> Rows<'_, SIDE> {
     pub(in crate::nn) fn convolve(&self, isa: Isa, out: &mut [f32]) {
         // As in `Strip::finish`: what the kernel will touch is checked here, once.
         let (last, reach) = (self.rows.saturating_sub(1), self.columns.next_multiple_of(isa.lanes()));
-        assert!(self.taps.len() == SIDE && self.weights.len() == SIDE);
-        assert!(self.taps.as_flattened().iter().all(|tap| last * self.step + tap + reach <= self.input.len()));
+        let bottom = last * self.step + (SIDE - 1) * self.down;
+        assert!(self.weights.len() == SIDE);
+        assert!(self.taps.iter().all(|tap| bottom + tap + reach <= self.input.len()));
         assert!(last * self.columns + reach <= out.len());
         match isa {
             // SAFETY: the assertions above bound every read and write; an `Isa` other than Plain is only ever made by
@@ -44,17 +46,28 @@ impl<const SIDE: usize> Rows<'_, SIDE> {
 
     /// Rows computed together: [`TALL`] as long as an input row seen by one is the next tap's of the one before.
     fn together(&self) -> usize {
-        let shared = (1..SIDE).all(|y| (0..SIDE).all(|x| self.taps[y][x] == self.taps[0][x] + y * self.step));
-        if shared { self.rows / TALL * TALL } else { 0 }
+        if self.down == self.step { self.rows / TALL * TALL } else { 0 }
     }
 }
 
 /// Rows whose sums are kept at once, so that what they all see is loaded once.
 const TALL: usize = 4;
 
+/// A place that the compiler knows nothing about: it would keep one for each row and tap, more than there are registers.
+#[inline(always)]
+fn opaque(mut at: *const f32) -> *const f32 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: there is no instruction.
+    unsafe {
+        std::arch::asm!("/* {0} */", inlateout(reg) at, options(pure, nomem, nostack, preserves_flags));
+    }
+    at
+}
+
+// `most` vectors of a row are computed at once, beside those below: sums and weights should fit the registers.
 macro_rules! rows_kernel {
-    ($(#[$feature:meta])* $name:ident, lanes $lanes:literal, splat $splat:path, fma $fma:path, max $max:path,
-     min $min:path) => {
+    ($(#[$feature:meta])* $name:ident, lanes $lanes:literal, most $most:literal, splat $splat:path, fma $fma:path,
+     max $max:path, min $min:path) => {
         /// # Safety
         /// The processor has the instructions; the bounds asserted in [`Rows::convolve`] hold.
         $(#[$feature])*
@@ -72,12 +85,12 @@ macro_rules! rows_kernel {
                 // `wide` vectors of `tall` rows: of the input's row i, the sum of row i - y sees the kernel's row y.
                 macro_rules! block {
                     ($tall:tt x $wide:literal, $r:expr, $x:expr) => {
-                        let from = rows.input.as_ptr().add($r * rows.step + $x);
+                        let mut from = rows.input.as_ptr().add($r * rows.step + $x);
                         let mut sums = [[bias; $wide]; $tall];
                         for i in 0..$tall + SIDE - 1 {
                             for t in 0..SIDE {
-                                let tap = if $tall == 1 { rows.taps[i][t] } else { rows.taps[0][t] + i * rows.step };
-                                let seen: [_; $wide] = std::array::from_fn(|v| near(from.add(tap + v * $lanes)));
+                                let seen: [_; $wide] =
+                                    std::array::from_fn(|v| near(from.add(rows.taps[t] + v * $lanes)));
                                 for y in 0..SIDE {
                                     if y <= i && i < y + $tall {
                                         for v in 0..$wide {
@@ -86,6 +99,7 @@ macro_rules! rows_kernel {
                                     }
                                 }
                             }
+                            from = opaque(from.wrapping_add(rows.down));
                         }
                         // What a last vector writes behind its row, the next row overwrites.
                         for (i, row) in sums.iter().enumerate() {
@@ -98,10 +112,11 @@ macro_rules! rows_kernel {
                 }
                 macro_rules! blocks {
                     ($tall:tt, $r:expr) => {
-                        // From the last columns to the first, which overwrite what was written behind the row before. Two
-                        // vectors at a time, so that one's sum need not wait for itself.
-                        for x in (0..rows.columns).step_by(2 * $lanes).rev() {
-                            if x + $lanes < rows.columns {
+                        // From the last columns to the first, which overwrite what was written behind the row before. Of a
+                        // lone row two vectors at a time, so that one's sum need not wait for itself.
+                        let vectors = if $tall == 1 { 2 } else { $most };
+                        for x in (0..rows.columns).step_by(vectors * $lanes).rev() {
+                            if vectors == 2 && x + $lanes < rows.columns {
                                 block!($tall x 2, $r, x);
                             } else {
                                 block!($tall x 1, $r, x);
@@ -122,9 +137,9 @@ macro_rules! rows_kernel {
 }
 
 #[cfg(target_arch = "x86_64")]
-rows_kernel!(#[target_feature(enable = "avx512f")] avx512_rows, lanes 16, splat x86::_mm512_set1_ps,
+rows_kernel!(#[target_feature(enable = "avx512f")] avx512_rows, lanes 16, most 2, splat x86::_mm512_set1_ps,
     fma x86::_mm512_fmadd_ps, max x86::_mm512_max_ps, min x86::_mm512_min_ps);
 #[cfg(target_arch = "x86_64")]
-rows_kernel!(#[target_feature(enable = "avx2,fma")] avx2_rows, lanes 8, splat x86::_mm256_set1_ps,
+rows_kernel!(#[target_feature(enable = "avx2,fma")] avx2_rows, lanes 8, most 1, splat x86::_mm256_set1_ps,
     fma x86::_mm256_fmadd_ps, max x86::_mm256_max_ps, min x86::_mm256_min_ps);
-rows_kernel!(plain_rows, lanes 4, splat four::splat, fma four::fma, max four::max, min four::min);
+rows_kernel!(plain_rows, lanes 4, most 1, splat four::splat, fma four::fma, max four::max, min four::min);
