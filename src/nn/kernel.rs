@@ -133,6 +133,8 @@ impl Strip<'_> {
 
     /// Asks for the lines that the sums will be stored to: the caches have the time of a strip to find them.
     fn announce(&self, end: &End) {
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = end;
         #[cfg(target_arch = "x86_64")]
         for c in 0..self.block {
             for x in (0..self.pixels + 15).step_by(16) {
