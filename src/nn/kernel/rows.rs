@@ -56,6 +56,7 @@ const TALL: usize = 4;
 /// A place that the compiler knows nothing about: it would keep one for each row and tap, more than there are registers.
 #[inline(always)]
 #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
+#[allow(clippy::pointers_in_nomem_asm_block)] // nothing is read there
 fn opaque(mut at: *const f32) -> *const f32 {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: there is no instruction.
