@@ -77,6 +77,12 @@ impl Display {
         path
     }
 
+    /// What a screenshot shows at a place.
+    fn pixel(&self, name: &str, [x, y]: [usize; 2]) -> [u8; 4] {
+        let shot = imaging::open(&self.shot(name)).unwrap().to_srgba8();
+        shot[(y * 1280 + x) * 4..][..4].try_into().unwrap()
+    }
+
     fn session(&self) -> Session {
         Session::load_quietly(&self.home.path().join("lucida/session.toml"))
     }
@@ -138,10 +144,11 @@ fn a_real_window_opens_obeys_keys_and_mouse_exports_and_closes() {
     assert!(d.xdo(&["mousemove", "1080", "140", "click", "1"]));
     wait("the second style", || d.session().look.mix[0].0 == "van-gogh-auvers");
     std::thread::sleep(Duration::from_secs(2));
-    d.shot("split.png");
+    let before = d.pixel("split.png", [300, 150]);
 
     // Export by keyboard alone. The path field has the proposed name; it is replaced as a whole.
     assert!(d.xdo(&["key", "ctrl+e"]));
+    wait("the dialog, which dims all else", || d.pixel("export.png", [300, 150]) != before);
     std::thread::sleep(Duration::from_secs(1));
     assert!(d.xdo(&["key", "ctrl+a"]));
     assert!(d.xdo(&["type", "--delay", "15", &out.display().to_string()]));

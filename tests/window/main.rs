@@ -253,6 +253,25 @@ fn an_export_waits_for_its_result() {
 }
 
 #[test]
+fn who_names_a_file_while_the_result_arrives_keeps_the_cursor() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("big.png", 1600, 1200)]));
+    until(&mut h, "the picture", |a| a.studio.current().is_some());
+    h.key_press_modifiers(Modifiers::COMMAND, Key::E);
+    h.run_steps(2);
+    h.get_by_label("The result is not finished yet. Saving waits for it.");
+    until(&mut h, "the result", |a| a.seen().is_some_and(|seen| seen.has_result()));
+    // By keyboard alone, from where the dialog put the cursor.
+    let out = home.path("out.png");
+    h.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    h.event(egui::Event::Text(out.display().to_string()));
+    h.run_steps(2);
+    h.key_press(Key::Enter);
+    until(&mut h, "the file", |a| a.notices.texts().any(|t| t.contains("out.png")));
+    assert!(out.exists());
+}
+
+#[test]
 fn a_person_trades_exactness_for_speed_and_takes_it_back() {
     let home = Home::new();
     let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 120, 80)]));

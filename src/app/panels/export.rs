@@ -144,6 +144,8 @@ pub fn show(app: &mut App, ui: &Ui) {
             let browse = app.words.get("export-browse");
             let r = ui.add(
                 TextEdit::singleline(&mut state.path)
+                    // Its place in the dialog changes when the result arrives, and who is typing must not lose the cursor.
+                    .id(egui::Id::unique("export path"))
                     .desired_width(ui.available_width() - 120.0)
                     .margin(egui::vec2(8.0, 6.0)),
             );
