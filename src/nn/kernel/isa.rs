@@ -76,3 +76,34 @@ impl Isa {
         }
     }
 }
+
+/// Defines a function once per instruction set from one body that the compiler vectorises for each, and its dispatcher.
+macro_rules! for_each_isa {
+    ($(#[$doc:meta])* $name:ident, $body:ident ( $($arg:ident : $type:ty),* )) => {
+        $(#[$doc])*
+        #[allow(clippy::too_many_arguments)]
+        pub(in crate::nn) fn $name(isa: Isa, $($arg: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f")]
+            unsafe fn avx512($($arg: $type),*) {
+                $body($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn avx2($($arg: $type),*) {
+                $body($($arg),*)
+            }
+            match isa {
+                // SAFETY: safe code throughout; an `Isa` other than Plain means the processor has the instructions.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 | Isa::Avx512Bf16 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => unsafe { avx2($($arg),*) },
+                _ => $body($($arg),*),
+            }
+        }
+    };
+}
+
+pub(in crate::nn) use for_each_isa;

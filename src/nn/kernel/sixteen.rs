@@ -20,9 +20,10 @@ pub(super) const VECTORS: usize = 3;
 pub(super) unsafe fn sums(strip: &Strip<'_>, first: usize) -> [[__m256; VECTORS]; CHANNELS] {
     let zero = _mm256_setzero_ps();
     let [mut a0, mut a1, mut a2, mut b0, mut b1, mut b2, mut c0, mut c1, mut c2, mut d0, mut d1, mut d2] = [zero; 12];
-    let taps = strip.taps.as_slice();
-    if !taps.is_empty() {
-        // SAFETY: reads the taps, and behind each of them the input and weights that the assertions are about.
+    let (taps, len) = (strip.taps.at.as_ptr(), strip.taps.len());
+    if len > 0 {
+        // SAFETY: reads the taps and the `AHEAD` that stand behind them, and for each tap the input and weights that the
+        // assertions are about.
         unsafe {
             asm!(
                 "2:",
@@ -54,8 +55,8 @@ pub(super) unsafe fn sums(strip: &Strip<'_>, first: usize) -> [[__m256; VECTORS]
                 "cmp {tap}, {end}",
                 "jb 2b",
                 ahead = const AHEAD * size_of::<u32>(),
-                tap = inout(reg) taps.as_ptr() => _,
-                end = in(reg) taps.as_ptr_range().end,
+                tap = inout(reg) taps => _,
+                end = in(reg) taps.add(len),
                 input = in(reg) strip.input.as_ptr(),
                 weight = inout(reg) strip.weights.as_ptr().add(first) => _,
                 block = in(reg) strip.block * size_of::<f32>(),
