@@ -122,7 +122,7 @@ fn tile(
                     if !out.counting && !packed.phased && strip(0).reach(isa) == n {
                         let place = out.place(task.image, block.first, task.rows.start + r, task.columns.start + start);
                         // SAFETY: no other task has this image, row, columns and channels.
-                        let end = unsafe { out.end(place, n, &packed.bias[block.first..][..block.len], range) };
+                        let end = unsafe { out.end(place, [block.len, n], packed.biases(block.first), range) };
                         strip(0).finish(isa, &end);
                         continue;
                     }

@@ -5,7 +5,7 @@
 //! The expanded map is the largest of its network and nobody else looks at it, so it is never made: a few of its
 //! channels at a time are expanded for a stripe of the picture, already padded and dealt out as the depthwise kernel
 //! wants to read them, and filtered while they are in the second-level cache. Of a large map each task has stripes of
-//! its own, and what it filtered is still there when it is projected; of a small one tasks share what is in a stripe.
+//! its own, and what it filtered is still at hand when it is projected; of a small one tasks share what is in a stripe.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -21,12 +21,13 @@ use super::team::Together;
 use super::watch::CancelToken;
 use super::{Conv2d, depthwise};
 
-/// Floats of a stripe of a task's own, for which half of the second-level cache should have room.
-const OWN: usize = 144 * 1024;
-/// Rows of such a stripe at least: what neighbouring stripes both see is expanded twice.
+/// Floats of a stripe of a task's own. The last-level cache should have room for one of each core's; the second-level one
+/// would for less than half, but then the rows that neighbouring stripes both see are too many to be expanded twice.
+const OWN: usize = 352 * 1024;
+/// Rows of such a stripe at least, for the same reason.
 const OWN_ROWS: usize = 6;
 /// Such stripes at least, so that a handful of cores end together.
-const OWN_COUNT: usize = 8;
+const OWN_COUNT: usize = 4;
 /// Floats of the filtered map in a stripe that tasks share, for which the last-level cache should have room.
 const SHARED: usize = 512 * 1024;
 /// Rows in such a stripe at least.
@@ -318,7 +319,7 @@ impl<'a> Stripe<'a> {
         let pass = &expand.passes[0];
         let channels = first..first + padded.count;
         for block in pass.blocks.iter().filter(|block| channels.contains(&block.first)) {
-            let (bias, range) = (&expand.bias[block.first..][..block.len], expand.options.activation.range());
+            let (bias, range) = (expand.biases(block.first), expand.options.activation.range());
             let wide = &mut wide[(block.first - first) * padded.apart + self.before * pitch..];
             for at in (0..self.real * pitch).step_by(unit) {
                 let strip = Strip {

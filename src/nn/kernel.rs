@@ -127,11 +127,9 @@ impl Strip<'_> {
     }
 
     /// The same with a bias per channel added and the result clamped to `range`.
-    pub(super) fn finish_apart(&self, isa: Isa, bias: &[f32], range: [f32; 2], out: &mut [f32], apart: usize) {
+    pub(super) fn finish_apart(&self, isa: Isa, bias: [f32; BLOCK], range: [f32; 2], out: &mut [f32], apart: usize) {
         assert!((self.block - 1) * apart + self.reach(isa) <= out.len());
-        let mut all = [0.0; BLOCK];
-        all[..bias.len()].copy_from_slice(bias);
-        self.compute(isa, &End { stride: apart, bias: all, range, ..End::buffer(out.as_mut_ptr(), false) });
+        self.compute(isa, &End { stride: apart, bias, range, ..End::buffer(out.as_mut_ptr(), false) });
     }
 
     /// Pixels that are written, those beyond the strip's own included.

@@ -24,6 +24,7 @@ pub(super) struct Packed {
     /// `[out, in / groups, kernel height, kernel width]` as given.
     pub shape: [usize; 4],
     pub options: Options,
+    /// And [`BLOCK`] zeros.
     pub(super) bias: Vec<f32>,
     pub(super) phased: bool,
     pub(super) passes: Vec<Pass>,
@@ -72,8 +73,14 @@ impl Packed {
             };
             vec![Pass::new(taps, weight, shape, options)]
         };
-        let bias = if bias.is_empty() { vec![0.0; out] } else { bias.to_vec() };
+        let mut bias = if bias.is_empty() { vec![0.0; out] } else { bias.to_vec() };
+        bias.resize(out + BLOCK, 0.0);
         Packed { shape, options, bias, phased, passes }
+    }
+
+    /// The biases of the block whose `first` channel this is, and some more where it has fewer than [`BLOCK`].
+    pub(super) fn biases(&self, first: usize) -> [f32; BLOCK] {
+        std::array::from_fn(|c| self.bias[first + c])
     }
 
     /// Computes `out`, `[batch, out, height, width]` for `size` = `[height, width]`. With `sums` (empty before) each batch
@@ -269,15 +276,19 @@ impl<'a> Output<'a> {
         self.unit.unwrap_or(self.size[0] * self.size[1])
     }
 
-    /// For a strip to end in `n` pixels of a row, in as many channels as there are biases.
+    /// For a strip to end in `n` pixels of a row, in so many `channels`.
     ///
     /// # Safety
     /// No one else holds any of these pixels.
-    pub(super) unsafe fn end(&self, place: usize, n: usize, bias: &[f32], range: [f32; 2]) -> End {
+    pub(super) unsafe fn end(
+        &self,
+        place: usize,
+        [channels, n]: [usize; 2],
+        bias: [f32; BLOCK],
+        range: [f32; 2],
+    ) -> End {
         let stride = self.stride();
-        assert!(place + bias.len().saturating_sub(1) * stride + n <= self.len);
-        let mut all = [0.0; BLOCK];
-        all[..bias.len()].copy_from_slice(bias);
+        assert!(place + (channels - 1) * stride + n <= self.len);
         // SAFETY: in bounds by the assertion (a residual has the output's length); unshared by the caller's promise.
         unsafe {
             let out = self.data.add(place);
@@ -286,7 +297,7 @@ impl<'a> Output<'a> {
                 Residual::From(values) => values[place..].as_ptr(),
                 Residual::InPlace => out.cast_const(),
             };
-            End::picture(out, stride, residual, all, range)
+            End::picture(out, stride, residual, bias, range)
         }
     }
 

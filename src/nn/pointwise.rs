@@ -226,21 +226,20 @@ fn product(
     let mut sums = vec![[Sums::default(); BLOCK]; if out.counting { blocks.len() } else { 0 }];
     let mut buffer = [0.0; BLOCK * STRIP];
     for (b, block) in blocks.iter().enumerate() {
+        let (bias, weights) = (packed.biases(block.first), packed.weights(isa, 0, first + b));
         for (i, x) in pixels.clone().step_by(unit).enumerate() {
             let panel = &panels[i * apart..];
             let n = unit.min(pixels.end - x);
-            let bias = &packed.bias[block.first..][..block.len];
-            let weights = packed.weights(isa, 0, first + b);
             let strip = Strip { input: panel, taps, weights, block: block.len, pixels: n };
             let place = out.place(image, block.first, x / out.size[1], x % out.size[1]);
             if strip.reach(isa) == n && !out.counting {
                 // SAFETY: no other task has this image, these pixels and channels.
-                let end = unsafe { out.end(place, n, bias, range) };
+                let end = unsafe { out.end(place, [block.len, n], bias, range) };
                 strip.finish(isa, &end);
                 continue;
             }
             strip.accumulate(isa, false, &mut buffer);
-            for (c, bias) in bias.iter().enumerate() {
+            for (c, bias) in bias[..block.len].iter().enumerate() {
                 let place = place + c * out.stride();
                 let sums = sums.get_mut(b).map(|s| &mut s[c]);
                 // SAFETY: as above.
