@@ -14,12 +14,28 @@ use crate::tasks::tiles::{Canvas, Source};
 
 /// Side of the cells that tones are compared over, in pixels.
 const CELL: usize = 4;
-/// The standard deviation over which tones are tones, in cells: six pixels.
-const SIGMA: f32 = 1.5;
 /// How far a tone may be off where the photo is plain, of 0..=255, and how much further for each unit that its values deviate
 /// there. Chosen by eye: spots in a dark coat are dim, and leaves, clouds and fur painted as boldly as before.
 const WHERE_PLAIN: f32 = 4.0;
 const PER_DEVIATION: f32 = 0.6;
+/// The largest of a photo's values, of 0..=255, up to which all is as dark as can be, and that from which nothing is dark.
+const DARK: f32 = 40.0;
+const LIGHT: f32 = 80.0;
+
+/// What is held.
+struct Hold {
+    /// The standard deviation over which tones are tones, in cells.
+    sigma: f32,
+    /// The part of what they may usually be off.
+    most: f32,
+    /// Whether only so far as the photo is dark.
+    in_the_dark: bool,
+}
+
+/// Tones over six pixels everywhere. In the dark over three, and more narrowly: spots are smaller there, with an outline, and
+/// strokes are hardly seen.
+const HOLDS: [Hold; 2] =
+    [Hold { sigma: 1.5, most: 1.0, in_the_dark: false }, Hold { sigma: 0.7, most: 0.25, in_the_dark: true }];
 
 /// A value for the red, green and blue of each cell.
 type Cells = ImageBuffer<Rgb<f32>, Vec<f32>>;
@@ -34,34 +50,54 @@ pub(super) fn hold(
     recolouring: &Recolouring,
     watch: &Watch<'_>,
 ) -> nn::Result<()> {
-    let [off, mean, square] = compared(canvas, source, recolouring);
+    let [mut off, photo, mean, square] = compared(canvas, source, recolouring);
+    let [mean, square] = [mean, square].map(|cells| gaussian_blur_f32(&cells, HOLDS[0].sigma));
     watch.check()?;
-    let [mut off, mean, square] = [off, mean, square].map(|cells| gaussian_blur_f32(&cells, SIGMA));
-    watch.check()?;
-    for ((off, mean), square) in off.pixels_mut().zip(mean.pixels()).zip(square.pixels()) {
+    let most = |(mean, square): (&Rgb<f32>, &Rgb<f32>)| {
         let variance = (0..3).map(|c| (square[c] - mean[c] * mean[c]).max(0.0)).sum::<f32>() / 3.0;
-        let most = WHERE_PLAIN + PER_DEVIATION * variance.sqrt();
-        off.0 = off.0.map(|v| v - v.clamp(-most, most));
+        WHERE_PLAIN + PER_DEVIATION * variance.sqrt()
+    };
+    let most: Vec<f32> = mean.pixels().zip(square.pixels()).map(most).collect();
+    let dark = |photo: &Rgb<f32>| {
+        let value = photo.0.into_iter().fold(0.0, f32::max);
+        ((LIGHT - value) / (LIGHT - DARK)).clamp(0.0, 1.0)
+    };
+    let dark: Vec<f32> = photo.pixels().map(dark).collect();
+
+    let mut excess = Cells::new(off.width(), off.height());
+    for hold in HOLDS {
+        watch.check()?;
+        let tones = gaussian_blur_f32(&off, hold.sigma);
+        let cells = off.pixels_mut().zip(excess.pixels_mut());
+        for ((off, excess), ((tone, most), dark)) in cells.zip(tones.pixels().zip(&most).zip(&dark)) {
+            let (most, share) = (hold.most * most, if hold.in_the_dark { *dark } else { 1.0 });
+            for (c, tone) in tone.0.into_iter().enumerate() {
+                let beyond = share * (tone - tone.clamp(-most, most));
+                off[c] -= beyond;
+                excess[c] += beyond;
+            }
+        }
     }
-    canvas.lower(|y, row| between(&off, y, row));
+    canvas.lower(|y, row| between(&excess, y, row));
     Ok(())
 }
 
-/// For each cell: how far the canvas is off, and of what it should show the mean and the mean square.
-fn compared(canvas: &Canvas, source: &Source<'_>, recolouring: &Recolouring) -> [Cells; 3] {
+/// For each cell: how far the canvas is off, the photo, and of what the canvas should show the mean and the mean square.
+fn compared(canvas: &Canvas, source: &Source<'_>, recolouring: &Recolouring) -> [Cells; 4] {
     let [width, height] = canvas.size().map(|side| side as usize);
     let (columns, wide) = (width.div_ceil(CELL), source.width());
     let row = |row: usize| {
         let lines = row * CELL..((row + 1) * CELL).min(height);
-        let mut wanted = source.rows(lines.start, lines.end);
+        let photo = source.rows(lines.start, lines.end);
+        let mut wanted = photo.clone();
         recolouring.apply(&mut wanted);
         let plane = lines.len() * wide;
-        let mut sums = vec![[0.0f32; 9]; columns];
+        let mut sums = vec![[0.0f32; 12]; columns];
         for (line, y) in lines.clone().enumerate() {
             for (x, painted) in canvas.row(y).enumerate() {
                 for (c, painted) in painted.into_iter().enumerate() {
-                    let wanted = wanted[c * plane + line * wide + x];
-                    for (kind, value) in [painted - wanted, wanted, wanted * wanted].into_iter().enumerate() {
+                    let [photo, wanted] = [&photo, &wanted].map(|rows| rows[c * plane + line * wide + x]);
+                    for (kind, value) in [painted - wanted, photo, wanted, wanted * wanted].into_iter().enumerate() {
                         sums[x / CELL][3 * kind + c] += value;
                     }
                 }
@@ -71,7 +107,7 @@ fn compared(canvas: &Canvas, source: &Source<'_>, recolouring: &Recolouring) -> 
         sums.into_iter().enumerate().map(|(column, sums)| sums.map(|sum| sum / pixels(column))).collect::<Vec<_>>()
     };
     let means: Vec<_> = (0..height.div_ceil(CELL)).into_par_iter().map(row).collect();
-    [0, 1, 2].map(|kind| {
+    [0, 1, 2, 3].map(|kind| {
         let of = |x, y| Rgb([0, 1, 2].map(|c| means[y as usize][x as usize][3 * kind + c]));
         Cells::from_fn(columns as u32, means.len() as u32, of)
     })
@@ -105,7 +141,7 @@ mod tests {
     fn spots_in_plain_regions_go_and_strokes_stay() {
         let (side, middle) = (203usize, 101.0f32);
         // Plain on the left, a chequered cloth on the right.
-        let value = |x: usize, y: usize| if x < 120 || (x / 8 + y / 8).is_multiple_of(2) { 60u8 } else { 160 };
+        let value = |x: usize, y: usize| if x < 120 || (x / 8 + y / 8).is_multiple_of(2) { 90u8 } else { 190 };
         let pixel = |i: usize| if i % 4 == 3 { 255 } else { value(i / 4 % side, i / 4 / side) };
         let photo = Picture::from_rgba8(side as u32, side as u32, (0..side * side * 4).map(pixel).collect()).unwrap();
         let spot = |x: usize, y: usize, at: f32| (x as f32 - at).hypot(y as f32 - middle) < 14.0;
@@ -129,5 +165,26 @@ mod tests {
             assert!(off(50, 20, 0) > 40.0, "a stroke: {}", off(50, 20, 0));
             assert!(off(50, 180, 0).abs() < 0.6, "what was right: {}", off(50, 180, 0));
         }
+    }
+    #[test]
+    fn small_spots_go_where_the_photo_is_dark() {
+        let side = 100usize;
+        // Dark on the left, light on the right, a small spot in the middle of each.
+        let value = |x: usize| if x < 50 { 20.0f32 } else { 150.0 };
+        let pixel = |i: usize| if i % 4 == 3 { 255 } else { value(i / 4 % side) as u8 };
+        let photo = Picture::from_rgba8(side as u32, side as u32, (0..side * side * 4).map(pixel).collect()).unwrap();
+        let mut canvas = Canvas::new(photo.size(), false);
+        canvas.lower(|y, row| {
+            for (x, to) in row.iter_mut().enumerate() {
+                let spot = [25.0, 75.0].iter().any(|at| (x as f32 - at).hypot(y as f32 - 50.0) < 7.0);
+                *to = [255.0 - value(x), 255.0 - value(x), 255.0 - value(x) - if spot { 40.0 } else { 0.0 }];
+            }
+        });
+        let frame = Frame { channels: 3, range: [0.0, 255.0], multiple: 1, smallest: 16 };
+        let nothing = Recolouring::mixed(&Palette::of(&photo).unwrap(), [(1.0, None)].into_iter());
+        hold(&mut canvas, &Source::new(&photo, frame), &nothing, &Watch::silent()).unwrap();
+        let off = |x: usize| canvas.row(50).nth(x).unwrap()[2] - value(x);
+        assert!(off(25).abs() < 5.0, "in the dark: {}", off(25));
+        assert!(off(75) > 15.0, "in the light, where strokes are as small: {}", off(75));
     }
 }
