@@ -1,8 +1,8 @@
 //! The film strip under the canvas: all pictures, and the results of the shown one, newest first.
 
 use egui::{
-    Color32, CornerRadius, FontId, Panel, Rect, Role, ScrollArea, Sense, Stroke, TextureHandle, Ui, WidgetInfo, pos2,
-    vec2,
+    Align2, Color32, CornerRadius, FontId, Panel, Rect, Role, ScrollArea, Sense, Stroke, TextureHandle, Ui, WidgetInfo,
+    pos2, vec2,
 };
 
 use crate::app::App;
@@ -11,10 +11,12 @@ use crate::app::commands::Command as C;
 use crate::app::panels::menu_bar::tip;
 use crate::app::segmented::Segmented;
 use crate::app::session::Task;
+use crate::app::studio::Entry;
 use crate::app::styled::Made;
 use crate::app::theme::{self, RADIUS};
 use crate::app::translated::Translated;
 use crate::app::widgets::{caption, elide, icon_only};
+use crate::nn::Precision;
 
 const SIDE: f32 = 72.0;
 /// The width of a result that is a text.
@@ -92,9 +94,11 @@ fn pictures(app: &mut App, ui: &mut Ui) {
 struct Result {
     thumb: TextureHandle,
     name: String,
+    /// What sets it apart from others of its task, in a word or two.
+    short: String,
     seconds: f64,
-    /// What else is to be known of how it was made.
-    how: Option<String>,
+    /// What else is to be known of how it was made, line by line.
+    how: Vec<String>,
     chosen: bool,
     /// What is written instead of the picture, where that is what there is.
     text: Option<String>,
@@ -115,8 +119,9 @@ fn results(app: &App) -> Vec<Result> {
             let result = |m: &Made| Result {
                 thumb: m.thumb.clone(),
                 name: app.mix_name(&m.params.mix),
+                short: app.mix_name(&m.params.mix),
                 seconds: m.seconds,
-                how: None,
+                how: how(app, m.params.longer_side, false, m.params.precision),
                 chosen: m.params == params,
                 text: None,
             };
@@ -127,8 +132,9 @@ fn results(app: &App) -> Vec<Result> {
             let result = |s: &Segmented| Result {
                 thumb: s.thumb.clone(),
                 name: app.model_name(&s.asked.model),
+                short: last_part(&app.model_name(&s.asked.model)),
                 seconds: s.outcome.seconds,
-                how: None,
+                how: how(app, s.asked.params.longer_side, s.asked.params.refine.is_some(), s.asked.params.precision),
                 chosen: s.asked == asked,
                 text: None,
             };
@@ -141,8 +147,9 @@ fn results(app: &App) -> Vec<Result> {
                 Result {
                     thumb: t.thumb.clone(),
                     name: format!("{} · {way}", app.model_name(&t.asked.model.id)),
+                    short: last_part(&app.model_name(&t.asked.model.id)),
                     seconds: t.outcome.seconds,
-                    how: app.statistics(&t.asked),
+                    how: app.statistics(&t.asked).into_iter().collect(),
                     chosen: asked.as_ref().is_some_and(|asked| t.asked.covers(asked)),
                     text: None,
                 }
@@ -159,7 +166,8 @@ fn results(app: &App) -> Vec<Result> {
                     thumb: e.thumb.clone(),
                     name: format!("{} · {beam}", app.model_name(&c.asked.model)),
                     seconds: c.outcome.seconds,
-                    how: told.sentence().map(|s| app.log_prob(s)),
+                    short: String::new(),
+                    how: told.sentence().map(|s| app.log_prob(s)).into_iter().collect(),
                     chosen: asked.as_ref() == Some(&c.asked),
                     text: Some(text),
                 }
@@ -167,6 +175,21 @@ fn results(app: &App) -> Vec<Result> {
             e.captioned.iter().map(result).collect()
         }
     }
+}
+
+/// The settings of a result that another one with its name may not share.
+fn how(app: &App, longer_side: Option<u32>, refined: bool, precision: Precision) -> Vec<String> {
+    let own = |e: &Entry| e.picture.width().max(e.picture.height());
+    let pixels = longer_side.map(|side| app.studio.current().map_or(side, |e| side.min(own(e))));
+    let size = pixels.map(|pixels| app.words.with("detail-pixels", [("pixels", i64::from(pixels))]));
+    let refined = refined.then(|| app.words.get("crf"));
+    let rounded = (precision == Precision::Bf16).then(|| app.words.get("bf16"));
+    size.into_iter().chain(refined).chain(rounded).collect()
+}
+
+/// Of `Streets · U-Net` what has the room of a thumbnail.
+fn last_part(name: &str) -> String {
+    name.rsplit(" · ").next().unwrap_or(name).to_owned()
 }
 
 fn made(app: &mut App, ui: &mut Ui, results: &[Result]) {
@@ -181,15 +204,17 @@ fn made(app: &mut App, ui: &mut Ui, results: &[Result]) {
                 let (_, rect) = ui.allocate_space(vec2(m.width(), SIDE));
                 let r = match &m.text {
                     Some(text) => card(ui, rect, ("result", i), m, text),
-                    None => thumb(ui, rect, ("result", i), &m.thumb, m.chosen, &m.name),
+                    None => {
+                        let r = thumb(ui, rect, ("result", i), &m.thumb, m.chosen, &m.name);
+                        name_tag(ui, rect, &m.short);
+                        r
+                    }
                 };
                 let facts = app.words.with("made-in", [("seconds", format!("{:.1}", m.seconds))]);
                 let r = r.on_hover_ui(|ui| {
                     ui.label(&m.name);
                     ui.label(caption(facts));
-                    if let Some(how) = &m.how {
-                        ui.label(caption(how));
-                    }
+                    m.how.iter().for_each(|line| drop(ui.label(caption(line))));
                 });
                 if r.clicked() {
                     picked = Some(i);
@@ -256,6 +281,23 @@ fn card(
     let name = format!("{text}, {}", result.name);
     r.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, result.chosen, &name));
     r
+}
+
+/// A name on a result's thumbnail: two of one picture may look alike.
+fn name_tag(ui: &Ui, thumb: Rect, name: &str) {
+    const HEIGHT: f32 = 17.0;
+    let inside = thumb.shrink(3.0);
+    let bar = inside.with_min_y(inside.bottom() - HEIGHT);
+    let mut job = egui::text::LayoutJob::simple_singleline(
+        name.to_owned(),
+        FontId::proportional(theme::CAPTION - 1.0),
+        Color32::WHITE,
+    );
+    job.wrap = egui::text::TextWrapping::truncate_at_width(bar.width() - 6.0);
+    let text = ui.fonts_mut(|f| f.layout_job(job));
+    let corners = CornerRadius { nw: 0, ne: 0, ..CornerRadius::same(RADIUS.saturating_sub(3)) };
+    ui.painter().rect_filled(bar, corners, Color32::from_black_alpha(170));
+    ui.painter().galley(Align2::CENTER_CENTER.align_size_within_rect(text.size(), bar).min, text, Color32::WHITE);
 }
 
 fn thumb(
