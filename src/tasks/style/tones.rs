@@ -32,10 +32,11 @@ struct Hold {
     in_the_dark: bool,
 }
 
-/// Tones over six pixels everywhere. In the dark over three, and more narrowly: spots are smaller there, with an outline, and
-/// strokes are hardly seen.
-const HOLDS: [Hold; 2] =
-    [Hold { sigma: 1.5, most: 1.0, in_the_dark: false }, Hold { sigma: 0.7, most: 0.25, in_the_dark: true }];
+/// Tones over six pixels everywhere. In the dark over three, more narrowly and again: spots are smaller there, with an
+/// outline, and strokes are hardly seen.
+const HOLDS: [Hold; 3] = [EVERYWHERE, IN_THE_DARK, IN_THE_DARK];
+const EVERYWHERE: Hold = Hold { sigma: 1.5, most: 1.0, in_the_dark: false };
+const IN_THE_DARK: Hold = Hold { sigma: 0.7, most: 0.25, in_the_dark: true };
 
 /// A value for the red, green and blue of each cell.
 type Cells = ImageBuffer<Rgb<f32>, Vec<f32>>;
