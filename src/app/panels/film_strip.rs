@@ -92,21 +92,24 @@ fn pictures(app: &mut App, ui: &mut Ui) {
 
 /// A result as the strip shows it.
 struct Result {
-    thumb: TextureHandle,
+    face: Face,
     name: String,
-    /// What sets it apart from others of its task, in a word or two.
-    short: String,
     seconds: f64,
     /// What else is to be known of how it was made, line by line.
     how: Vec<String>,
     chosen: bool,
-    /// What is written instead of the picture, where that is what there is.
-    text: Option<String>,
+}
+
+/// What is seen of a result.
+enum Face {
+    /// A picture, and what sets it apart from others of its task, in a word or two.
+    Picture(TextureHandle, String),
+    Text(String),
 }
 
 impl Result {
     fn width(&self) -> f32 {
-        if self.text.is_some() { CARD } else { SIDE }
+        if matches!(self.face, Face::Text(_)) { CARD } else { SIDE }
     }
 }
 
@@ -117,26 +120,22 @@ fn results(app: &App) -> Vec<Result> {
         Task::Style => {
             let params = app.session.look.params();
             let result = |m: &Made| Result {
-                thumb: m.thumb.clone(),
+                face: Face::Picture(m.thumb.clone(), app.mix_name(&m.params.mix)),
                 name: app.mix_name(&m.params.mix),
-                short: app.mix_name(&m.params.mix),
                 seconds: m.seconds,
                 how: how(app, m.params.longer_side, false, m.params.precision),
                 chosen: m.params == params,
-                text: None,
             };
             e.made.iter().map(result).collect()
         }
         Task::Segment => {
             let asked = app.session.segment.asked();
             let result = |s: &Segmented| Result {
-                thumb: s.thumb.clone(),
+                face: Face::Picture(s.thumb.clone(), last_part(&app.model_name(&s.asked.model))),
                 name: app.model_name(&s.asked.model),
-                short: last_part(&app.model_name(&s.asked.model)),
                 seconds: s.outcome.seconds,
                 how: how(app, s.asked.params.longer_side, s.asked.params.refine.is_some(), s.asked.params.precision),
                 chosen: s.asked == asked,
-                text: None,
             };
             e.segmented.iter().map(result).collect()
         }
@@ -144,14 +143,13 @@ fn results(app: &App) -> Vec<Result> {
             let asked = app.translation_asked();
             let result = |t: &Translated| {
                 let way = app.way(&t.asked.model, t.asked.params.direction);
+                let model = app.model_name(&t.asked.model.id);
                 Result {
-                    thumb: t.thumb.clone(),
-                    name: format!("{} · {way}", app.model_name(&t.asked.model.id)),
-                    short: last_part(&app.model_name(&t.asked.model.id)),
+                    face: Face::Picture(t.thumb.clone(), last_part(&model)),
+                    name: format!("{model} · {way}"),
                     seconds: t.outcome.seconds,
                     how: app.statistics(&t.asked).into_iter().collect(),
                     chosen: asked.as_ref().is_some_and(|asked| t.asked.covers(asked)),
-                    text: None,
                 }
             };
             e.translated.iter().map(result).collect()
@@ -163,13 +161,11 @@ fn results(app: &App) -> Vec<Result> {
                 let text = told.sentence().map(|s| app.words.sentence(s)).unwrap_or_default();
                 let beam = app.words.with("strip-beam", [("beam", c.outcome.beam)]);
                 Result {
-                    thumb: e.thumb.clone(),
+                    face: Face::Text(text),
                     name: format!("{} · {beam}", app.model_name(&c.asked.model)),
                     seconds: c.outcome.seconds,
-                    short: String::new(),
                     how: told.sentence().map(|s| app.log_prob(s)).into_iter().collect(),
                     chosen: asked.as_ref() == Some(&c.asked),
-                    text: Some(text),
                 }
             };
             e.captioned.iter().map(result).collect()
@@ -202,11 +198,11 @@ fn made(app: &mut App, ui: &mut Ui, results: &[Result]) {
         ui.horizontal(|ui| {
             for (i, m) in results.iter().enumerate() {
                 let (_, rect) = ui.allocate_space(vec2(m.width(), SIDE));
-                let r = match &m.text {
-                    Some(text) => card(ui, rect, ("result", i), m, text),
-                    None => {
-                        let r = thumb(ui, rect, ("result", i), &m.thumb, m.chosen, &m.name);
-                        name_tag(ui, rect, &m.short);
+                let r = match &m.face {
+                    Face::Text(text) => card(ui, rect, ("result", i), m, text),
+                    Face::Picture(image, tag) => {
+                        let r = thumb(ui, rect, ("result", i), image, m.chosen, &m.name);
+                        name_tag(ui, rect, tag);
                         r
                     }
                 };
@@ -214,7 +210,9 @@ fn made(app: &mut App, ui: &mut Ui, results: &[Result]) {
                 let r = r.on_hover_ui(|ui| {
                     ui.label(&m.name);
                     ui.label(caption(facts));
-                    m.how.iter().for_each(|line| drop(ui.label(caption(line))));
+                    for line in &m.how {
+                        ui.label(caption(line));
+                    }
                 });
                 if r.clicked() {
                     picked = Some(i);

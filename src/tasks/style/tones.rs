@@ -2,7 +2,7 @@
 //!
 //! A network that is shown a photo in a painting's colours adds strokes to it, but to large dark or plain regions also spots of
 //! other colours, where no brush would have put them. So whatever is wider than a stroke may be off only as far as the
-//! photo itself varies around there. Finer strokes stay as they are.
+//! photo itself varies around there. Finer strokes stay as they are, but in the dark, where such spots are as fine.
 
 use image::{ImageBuffer, Rgb};
 use imageproc::filter::gaussian_blur_f32;
@@ -22,7 +22,7 @@ const PER_DEVIATION: f32 = 0.6;
 const DARK: f32 = 40.0;
 const LIGHT: f32 = 80.0;
 
-/// What is held.
+/// One comparison of tones.
 struct Hold {
     /// The standard deviation over which tones are tones, in cells.
     sigma: f32,
@@ -52,7 +52,7 @@ pub(super) fn hold(
     watch: &Watch<'_>,
 ) -> nn::Result<()> {
     let [mut off, photo, mean, square] = compared(canvas, source, recolouring);
-    let [mean, square] = [mean, square].map(|cells| gaussian_blur_f32(&cells, HOLDS[0].sigma));
+    let [mean, square] = [mean, square].map(|cells| gaussian_blur_f32(&cells, EVERYWHERE.sigma));
     watch.check()?;
     let most = |(mean, square): (&Rgb<f32>, &Rgb<f32>)| {
         let variance = (0..3).map(|c| (square[c] - mean[c] * mean[c]).max(0.0)).sum::<f32>() / 3.0;
@@ -138,6 +138,13 @@ mod tests {
     use crate::imaging::Picture;
     use crate::tasks::tiles::Frame;
 
+    /// Holds the tones to those of the photo in its own colours.
+    fn hold_to(photo: &Picture, canvas: &mut Canvas) {
+        let frame = Frame { channels: 3, range: [0.0, 255.0], multiple: 1, smallest: 16 };
+        let nothing = Recolouring::mixed(&Palette::of(photo).unwrap(), [(1.0, None)].into_iter());
+        hold(canvas, &Source::new(photo, frame), &nothing, &Watch::silent()).unwrap();
+    }
+
     #[test]
     fn spots_in_plain_regions_go_and_strokes_stay() {
         let (side, middle) = (203usize, 101.0f32);
@@ -156,9 +163,7 @@ mod tests {
                     *to = v.map(|v| 255.0 - v);
                 }
             });
-            let frame = Frame { channels: 3, range: [0.0, 255.0], multiple: 1, smallest: 16 };
-            let nothing = Recolouring::mixed(&Palette::of(&photo).unwrap(), [(1.0, None)].into_iter());
-            hold(&mut canvas, &Source::new(&photo, frame), &nothing, &Watch::silent()).unwrap();
+            hold_to(&photo, &mut canvas);
             let at = |x: usize, y: usize| canvas.row(y).nth(x).unwrap();
             let off = |x: usize, y: usize, c: usize| at(x, y)[c] - f32::from(value(x, y));
             assert!((0.0..9.0).contains(&off(50, 101, 2)), "the spot in the plain: {}", off(50, 101, 2));
@@ -167,6 +172,7 @@ mod tests {
             assert!(off(50, 180, 0).abs() < 0.6, "what was right: {}", off(50, 180, 0));
         }
     }
+
     #[test]
     fn small_spots_go_where_the_photo_is_dark() {
         let side = 100usize;
@@ -181,9 +187,7 @@ mod tests {
                 *to = [255.0 - value(x), 255.0 - value(x), 255.0 - value(x) - if spot { 40.0 } else { 0.0 }];
             }
         });
-        let frame = Frame { channels: 3, range: [0.0, 255.0], multiple: 1, smallest: 16 };
-        let nothing = Recolouring::mixed(&Palette::of(&photo).unwrap(), [(1.0, None)].into_iter());
-        hold(&mut canvas, &Source::new(&photo, frame), &nothing, &Watch::silent()).unwrap();
+        hold_to(&photo, &mut canvas);
         let off = |x: usize| canvas.row(50).nth(x).unwrap()[2] - value(x);
         assert!(off(25).abs() < 5.0, "in the dark: {}", off(25));
         assert!(off(75) > 15.0, "in the light, where strokes are as small: {}", off(75));
