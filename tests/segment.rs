@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use candle_core::Tensor;
-use lucida::imaging::Picture;
+use lucida::imaging::{Picture, Samples};
 use lucida::models::{Unet, random, unet};
 use lucida::nn::{CancelToken, Watch};
 use lucida::tasks::TaskError;
@@ -59,6 +59,30 @@ fn every_pixel_of_any_picture_gets_a_class() {
         let summary = Summary::new(&outcome, model.classes());
         assert_eq!((summary.width, summary.height, summary.classes.len()), (w, h, outcome.areas.len()));
     }
+}
+
+/// Seen twice, a picture and its mirror image are the same to a network; seen once they are not.
+#[test]
+fn looking_twice_leaves_no_left_and_right() {
+    let model = model(4);
+    let picture = photo(96, 64);
+    let Samples::Eight(rgba) = picture.samples() else { panic!("8 bits in, 8 bits out") };
+    let mirrored = rgba.chunks_exact(96 * 4).flat_map(|row| row.rchunks_exact(4).flatten()).copied().collect();
+    let mirrored = Picture::from_rgba8(96, 64, mirrored).unwrap();
+    let probabilities = |picture: &Picture, twice: bool| {
+        let params = Params { longer_side: Some(96), twice: Some(twice), ..Params::default() };
+        model.run(picture, &params, &Watch::silent()).unwrap().scores.probability(1, [96, 64])
+    };
+    let apart = |twice: bool| {
+        let (a, b) = (probabilities(&picture, twice), probabilities(&mirrored, twice));
+        let back = b.chunks_exact(96).flat_map(|row| row.iter().rev());
+        a.iter().zip(back).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    let [once, twice] = [false, true].map(apart);
+    assert!(twice < 1e-5 && once > 100.0 * twice, "{once} once, {twice} twice");
+    // A checkpoint that says nothing of it is asked once.
+    let scores = |twice| model.run(&picture, &Params { twice, ..Params::default() }, &Watch::silent()).unwrap().scores;
+    assert_eq!(scores(None), scores(Some(false)));
 }
 
 #[test]

@@ -248,6 +248,10 @@ detail-tip = The size the network sees the picture at. Larger finds smaller thin
 detail-usual = Default size
 detail-usual-pixels = Default size ({ $pixels } px)
 detail-pixels = { $pixels } px
+look-twice = Look twice (mirror image too)
+look-twice-tip = The network also sees the mirror image, and the mean of both answers counts. More comes out right, in twice the time.
+looked-twice = mirror image seen too
+looked-once = seen once
 scale-probability = Probability of { $class }
 scale-uncertainty = Doubt (entropy)
 scale-sure = sure
@@ -498,6 +502,8 @@ export-path = File
 export-browse = Browse…
 export-format = Format
 export-quality = Quality
+export-camera-data = Keep the camera data (EXIF)
+export-camera-data-tip = When, where and with which camera the photo was taken, as far as the file tells. Leave it out of what strangers shall see.
 export-quality-tip = How much of the detail the JPEG keeps: 100 is nearly all of it in a large file. A double click returns to 92.
 export-save = Export
 export-replace = Replace the file that is there
@@ -512,6 +518,7 @@ rescued = The graphics device was lost last time. What was finished is in { $fol
 export-unknown-format = The name must end in .png, .jpg, .webp or .tiff.
 loss-alpha = JPEG has no transparency: the picture will be laid on white. PNG, WebP and TIFF keep it.
 loss-sixteen-bit = This format holds 8 bits per colour; the picture has 16. PNG and TIFF keep them.
+loss-camera-data = The camera data does not go into this format. PNG and WebP keep it.
 loss-too-large = This format ends at { $most } pixels a side. Choose PNG or TIFF.
 loss-detail = JPEG is lossy; from a quality of 90 on the loss is hard to see.
 saved = Saved { $path }
@@ -551,6 +558,8 @@ results-no-room =
        *[other] Memory is full, so { $count } results were not begun. Export what you need, then take pictures out of the film strip.
     }
 paste-nothing = There is no picture on the clipboard. Copy one, or open a file.
+ends-early = { $name } ends early: its lower part may be missing. Perhaps its download broke off.
+more-frames = { $name } has several frames or pages; the first is shown.
 refused = { $name }: { $why }
 queued =
     { $count ->

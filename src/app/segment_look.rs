@@ -44,6 +44,9 @@ pub struct SegmentLook {
     /// See [`Params::longer_side`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub longer_side: Option<u32>,
+    /// See [`Params::twice`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub twice: Option<bool>,
     /// How exactly the network computes.
     pub precision: Precision,
     /// Whether labels follow the picture's edges.
@@ -77,6 +80,7 @@ impl Default for SegmentLook {
             model: models().first().map(|m| m.id.to_owned()).unwrap_or_default(),
             other: None,
             longer_side: None,
+            twice: None,
             precision: Precision::F32,
             refined: false,
             opacity: OverlayMode::Fill.usual_opacity(),
@@ -106,7 +110,7 @@ impl SegmentLook {
 
     fn asked_of(&self, model: &str) -> Asked {
         let refine = self.refined.then_some(self.refine);
-        let params = Params { longer_side: self.longer_side, refine, precision: self.precision };
+        let params = Params { longer_side: self.longer_side, twice: self.twice, refine, precision: self.precision };
         Asked { model: model.to_owned(), params }
     }
 
@@ -117,8 +121,8 @@ impl SegmentLook {
 
     /// Goes back to the settings a result was made with.
     pub fn take_back(&mut self, asked: Asked) {
-        let Params { longer_side, refine, precision } = asked.params;
-        (self.model, self.longer_side, self.precision) = (asked.model, longer_side, precision);
+        let Params { longer_side, twice, refine, precision } = asked.params;
+        (self.model, self.longer_side, self.twice, self.precision) = (asked.model, longer_side, twice, precision);
         self.refined = refine.is_some();
         self.refine = refine.unwrap_or(self.refine);
     }

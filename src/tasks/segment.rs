@@ -63,6 +63,9 @@ pub struct Params {
     /// The network sees as many pixels as a 4:3 picture of this longer side has; `None` is what it was trained on.
     /// Larger finds smaller things, and takes large ones to pieces.
     pub longer_side: Option<u32>,
+    /// The network sees the picture's mirror image too, and the mean of both answers counts; `None` is as the model's card
+    /// says. Twice the time, somewhat better.
+    pub twice: Option<bool>,
     /// Labels follow the picture's edges.
     pub refine: Option<Refine>,
     /// How exactly the network computes.
@@ -155,6 +158,8 @@ pub struct SegmentationModel {
     network: Box<dyn Segmenter>,
     classes: Vec<String>,
     longer_side: u32,
+    /// See [`Params::twice`].
+    twice: bool,
     /// Which of the network's forms is asked; `None` is the finest.
     form: Option<usize>,
 }
@@ -198,8 +203,8 @@ impl SegmentationModel {
         if card.forms.len() > network.forms().len().saturating_sub(1) {
             return Err(damaged(format!("its card names {} forms, its network has none", card.forms.len())));
         }
-        let longer_side = card.longer_side.unwrap_or(USUAL_SIDE);
-        Ok(SegmentationModel { id: id.to_owned(), network, classes: card.classes.clone(), longer_side, form })
+        let (longer_side, twice) = (card.longer_side.unwrap_or(USUAL_SIDE), card.looks_twice);
+        Ok(SegmentationModel { id: id.to_owned(), network, classes: card.classes.clone(), longer_side, twice, form })
     }
 
     /// Loads a checkpoint of a network that [`zoo::recognise`] knows: torchvision's, Pytorch-UNet's, or Lucida's own.
@@ -222,13 +227,15 @@ impl SegmentationModel {
             );
         }
         let id = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Ok(SegmentationModel { id, network, classes: class_names(classes), longer_side: USUAL_SIDE, form: None })
+        let classes = class_names(classes);
+        Ok(SegmentationModel { id, network, classes, longer_side: USUAL_SIDE, twice: false, form: None })
     }
 
     /// Called as an added model's card says; its classes too, where it names them.
     fn with_card(self, card: Card) -> SegmentationModel {
         let classes = if card.classes.len() == self.classes.len() { card.classes } else { self.classes };
-        SegmentationModel { id: card.id, classes, longer_side: card.longer_side.unwrap_or(self.longer_side), ..self }
+        let longer_side = card.longer_side.unwrap_or(self.longer_side);
+        SegmentationModel { id: card.id, classes, longer_side, twice: card.looks_twice, ..self }
     }
 
     /// The model's id, or its file's name.
@@ -246,6 +253,11 @@ impl SegmentationModel {
         self.longer_side
     }
 
+    /// Whether the network sees each picture's mirror image too unless [`Params`] say otherwise.
+    pub fn looks_twice(&self) -> bool {
+        self.twice
+    }
+
     /// Gives each pixel of `picture` a class; fully transparent ones get [`NO_LABEL`]. The network sees the picture scaled to its own size, and its scores are
     /// interpolated, so borders are smooth at any size, and 12 megapixels cost little more than one.
     ///
@@ -259,7 +271,14 @@ impl SegmentationModel {
         let [width, height] = self.working_size(picture.size(), params, Tally::MOST_NUMBERS)?;
         let seen = scaled(picture, [width as u32, height as u32], watch)?;
         let network_share = if params.refine.is_some() { 0.4 } else { 0.95 };
-        let mut scores = self.scores(&seen, &watch.part(0.0, network_share))?;
+        let mut scores = match params.twice.unwrap_or(self.twice) {
+            false => self.scores(&seen, false, &watch.part(0.0, network_share))?,
+            true => {
+                let half = network_share / 2.0;
+                let scores = self.scores(&seen, false, &watch.part(0.0, half))?;
+                scores.with_mirrored(&self.scores(&seen, true, &watch.part(half, network_share))?)
+            }
+        };
         if !scores.is_finite() {
             return Err(TaskError::NotFinite);
         }
@@ -304,11 +323,16 @@ impl SegmentationModel {
         Ok(tally.most.max((width * height * refined) as f64))
     }
 
-    fn scores(&self, seen: &Picture, watch: &Watch<'_>) -> Result<Scores, TaskError> {
+    /// What the network says of a picture, or of its mirror image.
+    fn scores(&self, seen: &Picture, mirrored: bool, watch: &Watch<'_>) -> Result<Scores, TaskError> {
         let [width, height] = seen.size().map(|side| side as usize);
         let shape = [1, self.network.channels(), height, width];
         let mut pass = Pass::new(&Pool::default(), watch, self.network.flops(shape)?);
-        let x = pass.enter(&Tensor::from_vec(self.prepared(seen), &shape, &Device::Cpu)?)?;
+        let mut planes = self.prepared(seen);
+        if mirrored {
+            planes.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+        }
+        let x = pass.enter(&Tensor::from_vec(planes, &shape, &Device::Cpu)?)?;
         let logits = match self.form {
             None => self.network.logits(x, &mut pass)?,
             Some(form) => self.network.all_logits(x, &mut pass)?.swap_remove(form),
@@ -372,7 +396,14 @@ mod tests {
 
     fn model(config: unet::Config) -> SegmentationModel {
         let network = Box::new(Unet::new(config, random::weights()).unwrap());
-        SegmentationModel { id: "unet".into(), classes: class_names(3), network, longer_side: USUAL_SIDE, form: None }
+        SegmentationModel {
+            id: "unet".into(),
+            classes: class_names(3),
+            network,
+            longer_side: USUAL_SIDE,
+            twice: false,
+            form: None,
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn opacity_nothing_is_the_photo_and_a_cut_out_is_transparent() {
 }
 
 #[test]
-fn the_crf_changes_labels_and_bf16_hardly_any() {
+fn options_change_labels_and_bf16_hardly_any() {
     let dir = folder();
     let child = |name: &str, more: &str| {
         succeed(dir.path(), &format!("segment photo.png -o {name}.png --model unet-camvid --mask {name}-l.png {more}"));
@@ -94,6 +94,9 @@ fn the_crf_changes_labels_and_bf16_hardly_any() {
     assert!(differ(&plain, &refined) > 0);
     let larger = child("d", "--size 240");
     assert!(differ(&plain, &larger) > 0);
+    // The mirror image counts too where nothing else is said, as the card says.
+    assert_eq!(plain, child("f", "--mirror on"));
+    assert!(differ(&plain, &child("g", "--mirror off")) > 0);
     if lucida::nn::Precision::Bf16.is_available() {
         let rounded = child("e", "--precision bf16");
         assert!(differ(&plain, &rounded) * 20 < plain.len());

@@ -248,6 +248,21 @@ fn labels_follow_the_edges_when_asked() {
 }
 
 #[test]
+fn the_mirror_image_counts_unless_a_person_says_otherwise() {
+    let home = Home::new();
+    let mut h = streets(&home, [1280.0, 1400.0]);
+    let twice = shown(&h).outcome.labels.clone();
+    h.get_by_label("Look twice (mirror image too)").click();
+    h.run_steps(3);
+    segmented(&mut h);
+    assert_eq!(look(&h).twice, Some(false));
+    assert_ne!(shown(&h).outcome.labels, twice);
+    h.get_by_label("Look twice (mirror image too)").click();
+    h.run_steps(3);
+    assert_eq!((look(&h).twice, &shown(&h).outcome.labels), (None, &twice), "the first result is still there");
+}
+
+#[test]
 fn every_product_is_exported() {
     let home = Home::new();
     let mut h = streets(&home, [1280.0, 800.0]);

@@ -17,6 +17,7 @@ use crate::app::theme::{self, RADIUS};
 use crate::app::translated::Translated;
 use crate::app::widgets::{caption, elide, icon_only};
 use crate::nn::Precision;
+use crate::tasks::segment;
 
 const SIDE: f32 = 72.0;
 /// The width of a result that is a text.
@@ -123,7 +124,7 @@ fn results(app: &App) -> Vec<Result> {
                 face: Face::Picture(m.thumb.clone(), app.mix_name(&m.params.mix)),
                 name: app.mix_name(&m.params.mix),
                 seconds: m.seconds,
-                how: how(app, m.params.longer_side, false, m.params.precision),
+                how: how(app, m.params.longer_side, m.params.precision),
                 chosen: m.params == params,
             };
             e.made.iter().map(result).collect()
@@ -134,7 +135,7 @@ fn results(app: &App) -> Vec<Result> {
                 face: Face::Picture(s.thumb.clone(), last_part(&app.model_name(&s.asked.model))),
                 name: app.model_name(&s.asked.model),
                 seconds: s.outcome.seconds,
-                how: how(app, s.asked.params.longer_side, s.asked.params.refine.is_some(), s.asked.params.precision),
+                how: segmented_how(app, &s.asked.params),
                 chosen: s.asked == asked,
             };
             e.segmented.iter().map(result).collect()
@@ -174,13 +175,20 @@ fn results(app: &App) -> Vec<Result> {
 }
 
 /// The settings of a result that another one with its name may not share.
-fn how(app: &App, longer_side: Option<u32>, refined: bool, precision: Precision) -> Vec<String> {
+fn how(app: &App, longer_side: Option<u32>, precision: Precision) -> Vec<String> {
     let own = |e: &Entry| e.picture.width().max(e.picture.height());
     let pixels = longer_side.map(|side| app.studio.current().map_or(side, |e| side.min(own(e))));
     let size = pixels.map(|pixels| app.words.with("detail-pixels", [("pixels", i64::from(pixels))]));
-    let refined = refined.then(|| app.words.get("crf"));
     let rounded = (precision == Precision::Bf16).then(|| app.words.get("bf16"));
-    size.into_iter().chain(refined).chain(rounded).collect()
+    size.into_iter().chain(rounded).collect()
+}
+
+/// The same of a segmentation.
+fn segmented_how(app: &App, params: &segment::Params) -> Vec<String> {
+    let mut lines = how(app, params.longer_side, params.precision);
+    lines.extend(params.twice.map(|twice| app.words.get(if twice { "looked-twice" } else { "looked-once" })));
+    lines.extend(params.refine.map(|_| app.words.get("crf")));
+    lines
 }
 
 /// Of `Streets · U-Net` what has the room of a thumbnail.

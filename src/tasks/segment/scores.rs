@@ -55,6 +55,21 @@ impl Scores {
         Ok(Scores { logits, shape, align_corners })
     }
 
+    /// The mean of these logits and those of the picture's mirror image, mirrored back.
+    ///
+    /// # Panics
+    /// If they are not of one shape.
+    pub(super) fn with_mirrored(mut self, mirrored: &Scores) -> Scores {
+        assert_eq!(self.shape, mirrored.shape, "scores of a picture and of its mirror image");
+        let width = self.shape[2];
+        self.logits.par_chunks_exact_mut(width).zip(mirrored.logits.par_chunks_exact(width)).for_each(
+            |(row, other)| {
+                row.iter_mut().zip(other.iter().rev()).for_each(|(a, b)| *a = (*a + b) / 2.0);
+            },
+        );
+        self
+    }
+
     /// How many classes there are.
     pub fn classes(&self) -> usize {
         self.shape[0]
