@@ -115,6 +115,11 @@ impl Composition {
         }
     }
 
+    /// Whether camera data goes along: not into sheets, which are new pictures.
+    pub fn has_camera_data(&self) -> bool {
+        !matches!(self.over, Over::Panes(_) | Over::Words(..)) && self.original.exif().is_some()
+    }
+
     /// Whether there is a result to see.
     pub fn has_result(&self) -> bool {
         !matches!(self.over, Over::Nothing)

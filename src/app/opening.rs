@@ -13,7 +13,7 @@ use super::notices::Kind;
 use super::studio::PictureId;
 use super::workers::FileJob;
 use super::{App, dialogs, panels};
-use crate::imaging::Picture;
+use crate::imaging::{Picture, Remark};
 
 /// The pictures that come with Lucida, first the one the window opens with.
 pub(super) const SAMPLES: [(&str, &[u8]); 5] = [
@@ -127,11 +127,21 @@ impl App {
     pub(super) fn take_picture(&mut self, id: PictureId) {
         let path = self.studio.entry(id).and_then(|e| e.kept());
         let mut restored = false;
+        let remarks = self.studio.entry(id).map(|e| (e.name.clone(), e.picture.remarks().to_vec()));
         if let Some(restore) = &mut self.restore {
             let place = path.and_then(|path| restore.claim(&path));
             restored = place.is_some();
             restore.places.extend(place.map(|place| (id, place)));
             self.studio.entries.sort_by_key(|e| restore.places.get(&e.id).copied().unwrap_or(usize::MAX));
+        }
+        // Who opened it before has been told.
+        for (name, remark) in remarks.iter().flat_map(|(name, all)| all.iter().map(move |r| (name, r))) {
+            let key = match remark {
+                _ if restored => continue,
+                Remark::EndsEarly => "ends-early",
+                Remark::MoreFrames => "more-frames",
+            };
+            self.notices.tell(Kind::Warning, self.words.with(key, [("name", name.clone())]), None);
         }
         // What a dialog is about stays in view.
         let show_next = self.show_next && !restored && !self.in_dialog();

@@ -115,6 +115,17 @@ impl Product {
         }
     }
 
+    /// The same without the camera data of the picture it is made of.
+    pub fn without_exif(mut self) -> Product {
+        if let Product::Picture(Composition { original: picture, .. }, _)
+        | Product::CutOuts(picture, ..)
+        | Product::Maps(picture, ..) = &mut self
+        {
+            *picture = Arc::new(picture.without_exif());
+        }
+        self
+    }
+
     /// The files that [`Product::save`] writes: `path`, or of several files `path` with each one's name before its ending.
     pub fn files(&self, path: &Path) -> Vec<PathBuf> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();

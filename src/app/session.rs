@@ -106,13 +106,15 @@ pub struct Export {
     pub format: String,
     /// JPEG quality, 1..=100.
     pub quality: u8,
+    /// Whether the camera data (EXIF) goes along.
+    pub camera_data: bool,
     /// Where the last one went.
     pub folder: Option<PathBuf>,
 }
 
 impl Default for Export {
     fn default() -> Self {
-        Self { format: "png".into(), quality: imaging::Format::QUALITY, folder: None }
+        Self { format: "png".into(), quality: imaging::Format::QUALITY, camera_data: true, folder: None }
     }
 }
 

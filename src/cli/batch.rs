@@ -10,7 +10,7 @@ use super::Failure;
 use super::console::{self, Session};
 use super::files::{self, Job, Plan, Target};
 use super::progress::Progress;
-use crate::imaging::{self, Format, Picture};
+use crate::imaging::{self, Format, Picture, Remark};
 use crate::nn::Watch;
 
 /// One picture of several.
@@ -149,6 +149,21 @@ impl<'a> Batch<'a> {
     /// Says a line that only a person at a terminal cares for.
     pub(super) fn whisper(&self, line: impl Display) {
         self.progress.whisper(line);
+    }
+
+    /// Opens a job's picture, and says what is to be said of it.
+    pub(super) fn open(&self, job: &Job) -> Result<Picture, Failure> {
+        let picture = job.source.open()?;
+        for remark in picture.remarks() {
+            self.tell(
+                job,
+                match remark {
+                    Remark::EndsEarly => "warning: the file ends early: its lower part may be missing",
+                    Remark::MoreFrames => "the first of several frames or pages is used",
+                },
+            );
+        }
+        Ok(picture)
     }
 
     /// Warns of what the job's format would lose of `picture`.

@@ -134,9 +134,20 @@ pub(super) struct Writing {
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(super) format: Option<FormatName>,
 
+    /// Leave out the camera data (EXIF: time, place, device); otherwise PNG, JPEG and WebP keep it
+    #[arg(long)]
+    pub(super) no_exif: bool,
+
     /// Replace files that exist
     #[arg(long)]
     pub(super) force: bool,
+}
+
+impl Writing {
+    /// What of `picture` may be written.
+    pub(super) fn of(&self, picture: Picture) -> Picture {
+        if self.no_exif { picture.without_exif() } else { picture }
+    }
 }
 
 /// Refuses to mix a picture and a report on standard output.
@@ -439,6 +450,7 @@ pub(super) fn losses(picture: &Picture, format: Format) -> Result<Vec<&'static s
         match loss {
             Loss::Alpha => lost.push("transparency (laid over white)"),
             Loss::SixteenBit => lost.push("16-bit depth (rounded to 8)"),
+            Loss::CameraData => lost.push("camera data (EXIF)"),
             Loss::Detail => {}
             Loss::TooLarge { max } => {
                 return Err(Failure::Work(format!(

@@ -256,7 +256,7 @@ fn one(
     batch: &Batch<'_>,
     job: &Job,
 ) -> Result<Done, Failure> {
-    let original = job.source.open()?;
+    let original = arguments.writing.of(batch.open(job)?);
     let partner = partners.of(&job.source)?.map(|partner| partner.open()).transpose()?;
     if let Some(partner) = &partner {
         check_partner(original.size(), partner.size()).map_err(|e| Failure::Work(e.to_string()))?;

@@ -8,13 +8,14 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, Once};
 
+use image::codecs::webp::WebPDecoder;
 use image::error::{ImageError, ImageFormatHint, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageFormat, ImageReader};
 
 use super::colour::{self, Embedded};
 use super::picture::Sample;
-use super::{ImagingError, Picture, Samples, extension, orient, tiff_extra};
+use super::{ImagingError, Picture, Samples, exif, extension, orient, tiff_extra};
 
 /// Longest file that is read, in bytes.
 pub const MAX_FILE: u64 = 1 << 30;
@@ -36,6 +37,15 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Most bytes for the decoded samples, and for a decoder's own buffers.
     pub max_alloc: u64,
+}
+
+/// What a person should know of a file that was opened all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// A JPEG without its end: of a broken download, say. What is missing is grey or smeared.
+    EndsEarly,
+    /// It has further frames or pages; the first was opened.
+    MoreFrames,
 }
 
 impl Default for Limits {
@@ -140,7 +150,7 @@ fn decode_as(bytes: &[u8], format: Option<ImageFormat>, limits: &Limits) -> Resu
             }
             other => other?,
         };
-        Ok(raw.into_picture())
+        Ok(raw.into_picture(remarks(bytes, format)))
     })
 }
 
@@ -156,10 +166,12 @@ pub(super) struct Raw {
     pub icc: Option<Vec<u8>>,
     /// How to turn it.
     pub orientation: Orientation,
+    /// Camera data, as in the file.
+    pub exif: Option<Vec<u8>>,
 }
 
 impl Raw {
-    fn into_picture(mut self) -> Picture {
+    fn into_picture(mut self, remarks: Vec<Remark>) -> Picture {
         let profile = match self.icc.map(|icc| colour::embedded(icc, self.grey)) {
             Some(Embedded::Keep(profile)) => Some(Arc::new(profile)),
             Some(Embedded::Convert(one_way)) => {
@@ -169,7 +181,55 @@ impl Raw {
             Some(Embedded::Ignore) | None => None,
         };
         let (samples, [width, height]) = orient::upright(self.samples, self.size, self.orientation);
-        Picture::assemble(width, height, samples, profile)
+        Picture::assemble(width, height, samples, profile).out_of_file(self.exif.and_then(exif::kept), remarks)
+    }
+}
+
+fn remarks(bytes: &[u8], format: ImageFormat) -> Vec<Remark> {
+    let ends_early = format == ImageFormat::Jpeg && jpeg_ends_early(bytes);
+    let more = has_more_frames(bytes, format);
+    [ends_early.then_some(Remark::EndsEarly), more.then_some(Remark::MoreFrames)].into_iter().flatten().collect()
+}
+
+/// Whether a JPEG has no end-of-image marker after its first scan (ITU-T T.81, annex B). Decoders fill up what is missing.
+fn jpeg_ends_early(bytes: &[u8]) -> bool {
+    const SCAN: u8 = 0xda;
+    const END: u8 = 0xd9;
+    let (mut at, mut scanned) = (2, false);
+    loop {
+        // Within a scan 0xff is followed by 0 or a restart marker; elsewhere it begins a segment, or fills.
+        let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b == 0xff)) else { return true };
+        at += found + 1;
+        match bytes.get(at) {
+            None => return true,
+            Some(&END) => return !scanned,
+            Some(0 | 0x01 | 0xd0..=0xd8) => at += 1,
+            Some(0xff) => {}
+            Some(&marker) => {
+                let Some(length) = bytes.get(at + 1..at + 3) else { return true };
+                scanned |= marker == SCAN;
+                at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+            }
+        }
+    }
+}
+
+/// Whether there are pictures behind the first; no where that cannot be told.
+fn has_more_frames(bytes: &[u8], format: ImageFormat) -> bool {
+    match format {
+        ImageFormat::Gif => {
+            let mut options = gif::DecodeOptions::new();
+            options.skip_frame_decoding(true);
+            let Ok(mut gif) = options.read_info(bytes) else { return false };
+            (0..2).all(|_| matches!(gif.next_frame_info(), Ok(Some(_))))
+        }
+        ImageFormat::Png => {
+            let png = png::Decoder::new(Cursor::new(bytes)).read_info();
+            png.is_ok_and(|png| png.info().animation_control.is_some_and(|animation| animation.num_frames > 1))
+        }
+        ImageFormat::WebP => WebPDecoder::new(Cursor::new(bytes)).is_ok_and(|webp| webp.has_animation()),
+        ImageFormat::Tiff => tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|tiff| tiff.more_images()),
+        _ => false,
     }
 }
 
@@ -193,12 +253,13 @@ fn read(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<Raw, Imagi
         ImageFormat::Tiff => tiff_extra::icc(bytes),
         _ => decoder.icc_profile().ok().flatten(),
     };
+    let exif = decoder.exif_metadata().ok().flatten();
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut samples = read_samples(decoder, colour_type, width as usize * height as usize)?;
     if format == ImageFormat::Tiff && tiff_extra::is_premultiplied(bytes) {
         tiff_extra::unpremultiply(&mut samples);
     }
-    Ok(Raw { samples, size, grey: !colour_type.has_color(), icc, orientation })
+    Ok(Raw { samples, size, grey: !colour_type.has_color(), icc, orientation, exif })
 }
 
 fn read_samples(decoder: impl ImageDecoder, colour_type: ColorType, pixels: usize) -> Result<Samples, ImagingError> {

@@ -42,6 +42,8 @@ pub enum Loss {
     SixteenBit,
     /// Lossy compression.
     Detail,
+    /// Camera data (EXIF), which this format is not given, or which is too long for it.
+    CameraData,
     /// The format cannot hold the picture at all: [`encode`] refuses.
     TooLarge {
         /// The format's longest side in pixels.
@@ -86,7 +88,19 @@ impl Format {
 
     /// Everything that writing `picture` in this format would lose.
     pub fn losses(self, picture: &Picture) -> Vec<Loss> {
-        self.losses_of(picture.size(), picture.has_alpha(), picture.is_sixteen_bit())
+        let mut losses = self.losses_of(picture.size(), picture.has_alpha(), picture.is_sixteen_bit());
+        losses.extend(picture.exif().filter(|exif| exif.len() > self.most_exif()).map(|_| Loss::CameraData));
+        losses
+    }
+
+    /// The longest camera data that is written, in bytes.
+    fn most_exif(self) -> usize {
+        match self {
+            // A segment's, less its length and EXIF's prefix.
+            Format::Jpeg { .. } => 65_535 - 8,
+            Format::Tiff => 0,
+            Format::Png | Format::WebP => usize::MAX,
+        }
     }
 
     /// The same of a picture that is still to be made, of this size and with or without these.
@@ -119,7 +133,7 @@ impl Format {
 }
 
 /// Encodes `picture` with its own profile; a picture without one gets none (it is sRGB). Opaque
-/// pictures are written without an alpha channel.
+/// pictures are written without an alpha channel. Camera data is written where the format takes it.
 ///
 /// # Errors
 /// [`ImagingError::TooLarge`] if the format cannot hold the size, [`ImagingError::Encode`] with
@@ -186,6 +200,9 @@ fn write<T: Sample + bytemuck::NoUninit>(
     };
     if let Some(profile) = picture.profile() {
         encoder.set_icc_profile(profile.icc().to_vec()).map_err(|e| refused(format, e))?;
+    }
+    if let Some(exif) = picture.exif().filter(|exif| exif.len() <= format.most_exif()) {
+        encoder.set_exif_metadata(exif.to_vec()).map_err(|e| refused(format, e))?;
     }
     let bytes = bytemuck::cast_slice(samples);
     encoder.write_image(bytes, picture.width(), picture.height(), colour).map_err(|e| refused(format, e))

@@ -11,6 +11,7 @@ mod animate;
 mod colour;
 mod decode;
 mod encode;
+mod exif;
 mod mix;
 mod npy;
 mod orient;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 pub use animate::{encode_apng, encode_gif};
 pub use colour::Profile;
-pub use decode::{Limits, MAX_FILE, decode, decode_with, open};
+pub use decode::{Limits, MAX_FILE, Remark, decode, decode_with, open};
 pub use encode::{Format, Loss, encode, encode_labels};
 pub use mix::{export_mixed, faded, picture_from_planar_rgb};
 pub use npy::encode_npy;

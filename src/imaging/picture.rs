@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::{ImagingError, Profile, resize};
+use super::{ImagingError, Profile, Remark, resize};
 
 /// RGB in 0..=1 as grey: PIL's `convert("L")`, the luma of ITU-R BT.601 in 8 bits, which is what networks of one channel
 /// were trained on.
@@ -96,6 +96,8 @@ pub struct Picture {
     samples: Arc<Samples>,
     has_alpha: bool,
     profile: Option<Arc<Profile>>,
+    exif: Option<Arc<[u8]>>,
+    remarks: Vec<Remark>,
 }
 
 impl PartialEq for Picture {
@@ -156,7 +158,18 @@ impl Picture {
             Samples::Eight(v) => any_transparent(v),
             Samples::Sixteen(v) => any_transparent(v),
         };
-        Picture { width, height, samples: Arc::new(samples), has_alpha, profile }
+        let (exif, remarks) = (None, Vec::new());
+        Picture { width, height, samples: Arc::new(samples), has_alpha, profile, exif, remarks }
+    }
+
+    /// The same picture out of a file that tells of its camera, and of which there is something to say.
+    pub(super) fn out_of_file(self, exif: Option<Vec<u8>>, remarks: Vec<Remark>) -> Picture {
+        Picture { exif: exif.map(Arc::from), remarks, ..self }
+    }
+
+    /// Made of this one: with other samples, but with its profile and camera data.
+    fn derived(&self, [width, height]: [u32; 2], samples: Samples) -> Picture {
+        Picture { exif: self.exif.clone(), ..Picture::assemble(width, height, samples, self.profile.clone()) }
     }
 
     /// Pixels across.
@@ -202,6 +215,21 @@ impl Picture {
         self.profile.as_deref()
     }
 
+    /// Camera data: an EXIF chunk, as [`encode`](super::encode) writes it. Its orientation is none and it has no thumbnail.
+    pub fn exif(&self) -> Option<&[u8]> {
+        self.exif.as_deref()
+    }
+
+    /// The same picture without camera data, which may tell where somebody lives.
+    pub fn without_exif(&self) -> Picture {
+        Picture { exif: None, ..self.clone() }
+    }
+
+    /// What a person should know of the file that it was opened from.
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
     /// The samples in the picture's own encoding.
     pub fn samples(&self) -> &Samples {
         &self.samples
@@ -219,7 +247,7 @@ impl Picture {
 
     /// The same size and profile with other samples.
     pub(super) fn with_samples(&self, samples: Samples) -> Picture {
-        Picture::assemble(self.width, self.height, samples, self.profile.clone())
+        self.derived(self.size(), samples)
     }
 
     /// For the screen: sRGB by way of the ICC profile, RGBA, straight alpha, 8 bit.
@@ -339,7 +367,7 @@ impl Picture {
             Samples::Eight(v) => Samples::Eight(cut(v, row, &columns, &rows)),
             Samples::Sixteen(v) => Samples::Sixteen(cut(v, row, &columns, &rows)),
         };
-        Picture::assemble(size[0], size[1], samples, self.profile.clone())
+        self.derived(size, samples)
     }
 
     /// Scaled so that the longer side has `longer_side` pixels; never enlarged.
@@ -367,7 +395,7 @@ impl Picture {
             Samples::Eight(v) => Samples::Eight(resize::lanczos(v, from, to, wanted)?),
             Samples::Sixteen(v) => Samples::Sixteen(resize::lanczos(v, from, to, wanted)?),
         };
-        Some(Picture::assemble(width, height, samples, self.profile.clone()))
+        Some(self.derived([width, height], samples))
     }
 }
 

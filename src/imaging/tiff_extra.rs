@@ -108,6 +108,7 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Option<Raw>, Imaging
         grey: channels < 3,
         icc: icc(bytes),
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
+        exif: None,
     }))
 }
 

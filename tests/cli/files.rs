@@ -32,6 +32,28 @@ fn pictures_come_and_go_through_pipes() {
 }
 
 #[test]
+fn what_a_file_lacks_is_told_and_camera_data_is_kept_or_left_out() {
+    let dir = folder();
+    let mut jpeg = Vec::new();
+    let mut encoder = image::codecs::jpeg::JpegEncoder::new(&mut jpeg);
+    let exif = *b"II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0\x04\0\0\0Len\0\0\0\0\0";
+    image::ImageEncoder::set_exif_metadata(&mut encoder, exif.to_vec()).unwrap();
+    encoder.encode_image(&open(dir.path(), "photo.png").to_rgb8()).unwrap();
+    fs::write(dir.path().join("half.jpg"), &jpeg[..jpeg.len() * 2 / 3]).unwrap();
+    let made = |more: &str| {
+        let told = run(dir.path(), &format!("style half.jpg --style {WAVE} --force {more}"));
+        assert!(told.status.success(), "{}", stderr(&told));
+        assert!(stderr(&told).contains("ends early"), "{}", stderr(&told));
+        (told.stdout.is_empty(), stderr(&told).contains("cannot hold camera data"))
+    };
+    let kept = |name: &str| fs::read(dir.path().join(name)).unwrap().windows(exif.len()).any(|part| part == exif);
+    for (name, holds) in [("out.png", true), ("out.jpg", true), ("out.webp", true), ("out.tiff", false)] {
+        assert_eq!((made(&format!("-o {name}")), kept(name)), ((true, !holds), holds), "{name}");
+        assert_eq!((made(&format!("-o {name} --no-exif")), kept(name)), ((true, false), false), "{name}");
+    }
+}
+
+#[test]
 fn a_reader_that_leaves_early_is_no_crash() {
     let dir = folder();
     for arguments in ["style --list", "models", "models --json", "--help"] {

@@ -3,11 +3,13 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use lucida::imaging::{Format, ImagingError, Loss, Picture, Samples, decode, encode, open};
+use image::ImageEncoder;
+use image::codecs::jpeg::JpegEncoder;
+use lucida::imaging::{Format, ImagingError, Loss, Picture, Remark, Samples, decode, encode, export_mixed, open};
 use moxcms::ColorProfile;
 use proptest::prelude::*;
 
-use crate::{picture, with_profile};
+use crate::{bytes_of, exif, picture, with_profile};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(80))]
@@ -49,6 +51,56 @@ fn every_format_writes_the_profile() {
     for format in [Format::Png, Format::Jpeg { quality: 90 }, Format::WebP, Format::Tiff] {
         assert!(decode(&encode(&plain, format).unwrap()).unwrap().profile().is_none());
     }
+}
+
+#[test]
+fn camera_data_goes_along_but_for_the_orientation() {
+    let stored = picture(9, 7, 4, false, false);
+    let (bytes, colour) = bytes_of(&stored);
+    let rgb: Vec<u8> = bytes.chunks_exact(4).flat_map(|pixel| &pixel[..3]).copied().collect();
+    let mut file = Vec::new();
+    let mut jpeg = JpegEncoder::new_with_quality(&mut file, 100);
+    jpeg.set_exif_metadata(exif(6)).unwrap();
+    jpeg.write_image(&rgb, 9, 7, image::ExtendedColorType::Rgb8).unwrap();
+    let photo = decode(&file).unwrap();
+    assert_eq!((photo.size(), photo.exif()), ([7, 9], Some(&*exif(1))));
+    let made = export_mixed(&photo.resized(8), |[r, g, b], _| [1.0 - r, g, b], false).unwrap();
+    for format in [Format::Png, Format::Jpeg { quality: 90 }, Format::WebP, Format::Tiff] {
+        let again = decode(&encode(&made, format).unwrap()).unwrap();
+        assert_eq!(again.size(), made.size(), "turned once, not twice");
+        let kept = (format != Format::Tiff).then(|| exif(1));
+        assert_eq!(again.exif(), kept.as_deref(), "{format:?}");
+        assert_eq!(format.losses(&made).contains(&Loss::CameraData), kept.is_none(), "{format:?}");
+        assert_eq!(decode(&encode(&made.without_exif(), format).unwrap()).unwrap().exif(), None);
+    }
+    // As long as a segment may be, and longer.
+    let with_exif_of = |length: usize| {
+        let mut png = Vec::new();
+        let mut encoder = image::codecs::png::PngEncoder::new(&mut png);
+        let chunk = exif(1).into_iter().chain(std::iter::repeat(7)).take(length).collect();
+        encoder.set_exif_metadata(chunk).unwrap();
+        encoder.write_image(&bytes, 9, 7, colour).unwrap();
+        decode(&png).unwrap()
+    };
+    let jpeg = Format::Jpeg { quality: 90 };
+    for (length, fits) in [(65_527, true), (65_528, false)] {
+        let photo = with_exif_of(length);
+        assert_eq!(photo.exif().map(<[u8]>::len), Some(length));
+        assert_eq!(jpeg.losses(&photo).contains(&Loss::CameraData), !fits);
+        assert_eq!(decode(&encode(&photo, jpeg).unwrap()).unwrap().exif().is_some(), fits);
+    }
+}
+
+#[test]
+fn a_jpeg_without_its_end_is_opened_and_told() {
+    let whole = encode(&picture(64, 48, 4, false, false), Format::Jpeg { quality: 90 }).unwrap();
+    let remarks = |file: &[u8]| decode(file).unwrap().remarks().to_vec();
+    assert_eq!(remarks(&whole), []);
+    assert_eq!(remarks(&[&whole[..], b"and what others append"].concat()), []);
+    for part in [2, 3] {
+        assert_eq!(remarks(&whole[..whole.len() * part / 4]), [Remark::EndsEarly]);
+    }
+    assert_eq!(remarks(&whole[..whole.len() - 2]), [Remark::EndsEarly]);
 }
 
 #[test]
@@ -165,4 +217,19 @@ fn animations_give_their_first_frame() {
     let first = decode(&file).unwrap();
     assert_eq!(first.size(), [6, 5]);
     assert_eq!(first.to_srgba8()[..4], [200, 10, 10, 255]);
+    assert_eq!(first.remarks(), [Remark::MoreFrames]);
+    let frames = [picture(6, 5, 1, true, false), picture(6, 5, 2, true, false)];
+    let seconds = [0.5; 2].map(std::time::Duration::from_secs_f32);
+    for (count, remarks) in [(1, &[][..]), (2, &[Remark::MoreFrames])] {
+        let file = lucida::imaging::encode_apng(&frames[..count], &seconds[..count]).unwrap();
+        assert_eq!(decode(&file).unwrap().remarks(), remarks);
+        let file = lucida::imaging::encode_gif(&frames[..count], &seconds[..count]).unwrap();
+        assert_eq!(decode(&file).unwrap().remarks(), remarks);
+    }
+    let mut pages = Cursor::new(Vec::new());
+    let mut tiff = tiff::encoder::TiffEncoder::new(&mut pages).unwrap();
+    for _ in 0..2 {
+        tiff.write_image::<tiff::encoder::colortype::Gray8>(2, 1, &[1, 2]).unwrap();
+    }
+    assert_eq!(decode(pages.get_ref()).unwrap().remarks(), [Remark::MoreFrames]);
 }

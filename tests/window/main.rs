@@ -235,6 +235,37 @@ fn a_person_drops_picks_slides_takes_back_and_exports() {
 }
 
 #[test]
+fn a_broken_download_is_told_and_its_camera_data_kept_or_left_out() {
+    let home = Home::new();
+    let exif = b"II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0\x04\0\0\0Len\0\0\0\0\0".to_vec();
+    let mut jpeg = Vec::new();
+    let mut encoder = image::codecs::jpeg::JpegEncoder::new(&mut jpeg);
+    image::ImageEncoder::set_exif_metadata(&mut encoder, exif.clone()).unwrap();
+    encoder.encode_image(&image::open(home.photo("whole.png", 96, 64)).unwrap().to_rgb8()).unwrap();
+    std::fs::write(home.path("half.jpg"), &jpeg[..jpeg.len() * 2 / 3]).unwrap();
+    let mut h = window([1280.0, 800.0], home.start(&[home.path("half.jpg")]));
+    settled(&mut h);
+    assert!(h.state().notices.texts().any(|t| t.contains("half.jpg ends early")));
+    let mut saved = |name: &str, leave_out: bool| {
+        h.key_press_modifiers(Modifiers::COMMAND, Key::E);
+        h.run_steps(2);
+        let out = home.path(name);
+        name_file(&mut h, &out);
+        if leave_out {
+            h.get_by_label("Keep the camera data (EXIF)").click();
+            h.run_steps(2);
+        }
+        shot(&mut h, "export-camera-data");
+        h.get_by_role_and_label(Role::Button, "Export").click();
+        h.run_steps(2);
+        settled(&mut h);
+        imaging::open(&out).unwrap().exif().map(<[u8]>::to_vec)
+    };
+    assert_eq!(saved("kept.png", false), Some(exif));
+    assert_eq!(saved("bare.png", true), None);
+}
+
+#[test]
 fn an_export_waits_for_its_result() {
     let home = Home::new();
     let mut h = window([1280.0, 800.0], home.start(&[home.photo("big.png", 1600, 1200)]));

@@ -102,7 +102,8 @@ pub fn all(app: &mut App, folder: &Path) {
         }
         let Some(format) = format_of(&path.display().to_string(), quality) else { continue };
         lossy += usize::from(seen.losses(format).iter().any(|l| matches!(l, Loss::Alpha | Loss::SixteenBit)));
-        jobs.push(FileJob::Export { product: Product::Picture(seen, format), path, replace: false });
+        let product = as_wished(app, Product::Picture(seen, format));
+        jobs.push(FileJob::Export { product, path, replace: false });
     }
     for job in jobs {
         app.studio.file(job);
@@ -190,6 +191,12 @@ pub fn show(app: &mut App, ui: &Ui) {
                 warn(ui, &app.words.get("export-no-class"));
             }
         }
+        let several = matches!(product, Some(Product::CutOuts(..) | Product::Maps(..)));
+        if (state.what.is_picture() || several) && seen.has_camera_data() {
+            let text = app.words.get("export-camera-data");
+            let r = ui.checkbox(&mut app.session.export.camera_data, text);
+            r.on_hover_text(app.words.get("export-camera-data-tip"));
+        }
         let files = product.iter().flat_map(|p| p.files(&path_of(&state.path)));
         let exists = files.into_iter().any(|f| f.exists());
         if exists {
@@ -211,6 +218,7 @@ pub fn show(app: &mut App, ui: &Ui) {
     if save && let Some(product) = product(app, &state) {
         let path = path_of(&state.path);
         app.session.export.folder = path.parent().map(Path::to_owned);
+        let product = as_wished(app, product);
         app.studio.file(FileJob::Export { product, path, replace: state.replace });
     } else if !modal.should_close() {
         app.export = Some(state);
@@ -236,6 +244,11 @@ fn what(app: &App, ui: &mut Ui, state: &mut State, has_result: bool) {
             }
         });
     });
+}
+
+/// With the camera data or without.
+fn as_wished(app: &App, product: Product) -> Product {
+    if app.session.export.camera_data { product } else { product.without_exif() }
 }
 
 /// The format and, for JPEG, the quality.
@@ -283,6 +296,8 @@ fn losses(app: &App, ui: &mut Ui, state: &State, seen: &Composition) -> bool {
         match loss {
             Loss::Alpha => warn(ui, &app.words.get("loss-alpha")),
             Loss::SixteenBit => warn(ui, &app.words.get("loss-sixteen-bit")),
+            Loss::CameraData if !app.session.export.camera_data => {}
+            Loss::CameraData => warn(ui, &app.words.get("loss-camera-data")),
             Loss::TooLarge { max } => {
                 possible = false;
                 warn(ui, &app.words.with("loss-too-large", [("most", max)]));
