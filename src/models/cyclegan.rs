@@ -1,7 +1,8 @@
 //! The ResNet generator of CycleGAN (Zhu et al. 2017, arXiv 1703.10593; the network is Johnson et al.'s with transposed
 //! convolutions), as in junyanz/pytorch-CycleGAN-and-pix2pix, whose pix2pix can use it too; also as in
 //! taesungp/contrastive-unpaired-translation (CUT, Park et al. 2020, arXiv 2007.15651), where blurring before every second
-//! pixel is dropped and bilinear upsampling keep shifts from showing (Zhang 2019, arXiv 1904.11486).
+//! pixel is dropped and bilinear upsampling keep shifts from showing (Zhang 2019, arXiv 1904.11486); and with the other
+//! upsampling that the first repository's authors recommend against checkerboards (its issue 190; Odena et al. 2016).
 
 use std::collections::HashMap;
 
@@ -29,8 +30,37 @@ pub struct Config {
     pub bias: bool,
     /// Whether blocks were trained with dropout: it does nothing now, but moves their second layer's name.
     pub dropout: bool,
-    /// CUT's blur before each halving, and its bilinear upsampling in place of transposed convolutions.
-    pub antialias: [bool; 2],
+    /// Whether blocks pad by zeros: `padding_type='zero'`. Otherwise by reflection; one that repeats the edge
+    /// (`'replicate'`) cannot be told from that by its file.
+    pub zero_padded: bool,
+    /// Whether CUT's blur comes before each halving.
+    pub blurred: bool,
+    /// How pictures double.
+    pub up: Up,
+}
+
+/// How pictures double their size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Up {
+    /// By transposed convolutions of stride 2, as in the paper.
+    Transposed,
+    /// CUT's: bilinearly, by a kernel that the file holds, then a convolution padded by zeros.
+    Antialiased,
+    /// `nn.Upsample`, of which files hold nothing, and a convolution padded by zeros. Taken to be bilinear.
+    Resized,
+    /// The same with reflection padding before the convolution: what issue 190 proposes.
+    ResizedReflect,
+}
+
+impl Up {
+    /// Modules before the convolution: of upsampling, of padding.
+    fn before(self) -> usize {
+        match self {
+            Up::Transposed => 0,
+            Up::Antialiased | Up::Resized => 1,
+            Up::ResizedReflect => 2,
+        }
+    }
 }
 
 impl Config {
@@ -43,7 +73,9 @@ impl Config {
             normalisation: Normalisation::Instance,
             bias: true,
             dropout: false,
-            antialias: [false; 2],
+            zero_padded: false,
+            blurred: false,
+            up: Up::Transposed,
         }
     }
 
@@ -70,19 +102,32 @@ impl Config {
             normalisation,
             bias,
             dropout: false,
-            antialias: [has("model.7.filt"), false],
+            zero_padded: false,
+            blurred: has("model.7.filt"),
+            up: Up::Transposed,
         };
         let first = config.places().blocks;
-        config.blocks = (first..).take_while(|i| has(&format!("model.{i}.conv_block.1.weight"))).count();
-        config.dropout = dims(&format!("model.{first}.conv_block.6.weight")).is_ok();
-        config.antialias[1] = has(&format!("model.{}.filt", first + config.blocks));
+        let convolution = |i: usize, at: usize| dims(&format!("model.{i}.conv_block.{at}.weight")).is_ok();
+        config.zero_padded = convolution(first, 0);
+        let [at, second] = config.in_block();
+        config.dropout = convolution(first, second + 1);
+        config.blocks = (first..).take_while(|i| has(&format!("model.{i}.conv_block.{at}.weight"))).count();
+        let next = first + config.blocks;
+        config.up = match [0, 1].map(|i| has(&format!("model.{}.weight", next + i))) {
+            _ if has(&format!("model.{next}.filt")) => Up::Antialiased,
+            [true, _] => Up::Transposed,
+            [_, true] => Up::Resized,
+            _ if has(&format!("model.{}.weight", next + 2)) => Up::ResizedReflect,
+            _ => Up::Transposed,
+        };
         let places = config.places();
         config.channels[1] = dims(&format!("model.{}.weight", places.last))?[0];
-        let blurs = places.down.iter().map(|at| (config.antialias[0], at + 3, [1.0, 2.0, 1.0].as_slice(), 16.0));
-        let smooth = places.up.iter().map(|at| (config.antialias[1], at - 1, [1.0, 3.0, 3.0, 1.0].as_slice(), 16.0));
-        for (_, at, taps, sum) in blurs.chain(smooth).filter(|b| b.0) {
+        let antialiased = config.up == Up::Antialiased;
+        let blurs = places.down.iter().filter(|_| config.blurred).map(|at| (at + 3, [1.0, 2.0, 1.0].as_slice()));
+        let ups = places.up.iter().filter(|_| antialiased).map(|at| (at - 1, [1.0, 3.0, 3.0, 1.0].as_slice()));
+        for (at, taps) in blurs.chain(ups) {
             let name = format!("model.{at}.filt");
-            if !tensors.get(&name).is_some_and(|filt| is_binomial(filt, taps, sum)) {
+            if !tensors.get(&name).is_some_and(|filt| is_binomial(filt, taps)) {
                 return Err(Error::Shape(format!("{name} should be a blur of {taps:?} both ways")));
             }
         }
@@ -96,13 +141,19 @@ impl Config {
 
     /// Where layers stand in the checkpoint's list of modules.
     fn places(&self) -> Places {
-        let [down, up] = self.antialias.map(usize::from);
-        let halve = 3 + down; // convolution, norm, ReLU and perhaps a blur
+        let up = self.up.before();
+        let halve = 3 + usize::from(self.blurred); // convolution, norm, ReLU and perhaps a blur
         let blocks = 4 + 2 * halve;
-        let double = 3 + up; // perhaps bilinear upsampling, then convolution, norm, ReLU
+        let double = 3 + up; // perhaps upsampling and padding, then convolution, norm, ReLU
         let first = blocks + self.blocks;
         let up = [first + up, first + double + up];
         Places { down: [4, 4 + halve], blocks, up, last: first + 2 * double + 1 }
+    }
+
+    /// Where the two convolutions stand in a block's list of modules.
+    fn in_block(&self) -> [usize; 2] {
+        let dropout = usize::from(self.dropout);
+        if self.zero_padded { [0, 3 + dropout] } else { [1, 5 + dropout] }
     }
 }
 
@@ -114,10 +165,10 @@ struct Places {
     last: usize,
 }
 
-/// Whether each channel of `filt` is the outer product of `taps` with themselves over `sum`.
-fn is_binomial(filt: &Tensor, taps: &[f32], sum: f32) -> bool {
+/// Whether each channel of `filt` is the outer product of `taps` with themselves over 16.
+fn is_binomial(filt: &Tensor, taps: &[f32]) -> bool {
     let one = |kernel: &[f32]| {
-        let expected = taps.iter().flat_map(|a| taps.iter().map(move |b| a * b / sum));
+        let expected = taps.iter().flat_map(|a| taps.iter().map(move |b| a * b / 16.0));
         kernel.len() == taps.len() * taps.len() && kernel.iter().zip(expected).all(|(k, e)| (k - e).abs() < 1e-4)
     };
     let flat = filt.to_dtype(DType::F32).and_then(|f| f.flatten_from(1)?.to_vec2::<f32>());
@@ -172,25 +223,30 @@ impl ResnetGenerator {
             build.layer([&names[0], &names[1]], shape, options, transposed.then_some(1), true)
         };
         let first = plain(1, [a, ins, 7], reflect(3), false)?;
-        let [blurred, smooth] = cfg.antialias;
         let mut down = Vec::new();
         for (at, [outs, ins]) in places.down.into_iter().zip([[b, a], [c, b]]) {
-            let layer = plain(at, [outs, ins, 3], zero(if blurred { 1 } else { 2 }), false)?;
-            let blur = if blurred { Some(blur(outs, &vb)?) } else { None };
+            let layer = plain(at, [outs, ins, 3], zero(if cfg.blurred { 1 } else { 2 }), false)?;
+            let blur = if cfg.blurred { Some(blur(outs, &vb)?) } else { None };
             down.push(Down { layer, blur });
         }
-        let second = if cfg.dropout { 6 } else { 5 };
+        let padded = if cfg.zero_padded { zero(1) } else { reflect(1) };
         let block = |i: usize| -> Result<[Layer; 2]> {
             let layer = |at: usize, relu: bool| {
                 let name = |at: usize| format!("model.{}.conv_block.{at}", places.blocks + i);
-                build.layer([&name(at), &name(at + 1)], [c, c, 3], reflect(1), None, relu)
+                build.layer([&name(at), &name(at + 1)], [c, c, 3], padded, None, relu)
             };
-            Ok([layer(1, true)?, layer(second, false)?])
+            let [first, second] = cfg.in_block();
+            Ok([layer(first, true)?, layer(second, false)?])
         };
         let blocks = (0..cfg.blocks).map(block).collect::<Result<_>>()?;
         let mut up = Vec::new();
         for (at, [outs, ins]) in places.up.into_iter().zip([[b, c], [a, b]]) {
-            up.push(plain(at, [outs, ins, 3], zero(if smooth { 1 } else { 2 }), !smooth)?);
+            let (options, transposed) = match cfg.up {
+                Up::Transposed => (zero(2), true),
+                Up::Antialiased | Up::Resized => (zero(1), false),
+                Up::ResizedReflect => (reflect(1), false),
+            };
+            up.push(plain(at, [outs, ins, 3], options, transposed)?);
         }
         let vb = vb.pp(format!("model.{}", places.last));
         let last = Conv2d::new(&vb.get((outs, a, 7, 7), "weight")?, Some(&vb.get(outs, "bias")?), reflect(3))?;
@@ -246,8 +302,8 @@ impl ResnetGenerator {
             }
         }
         for layer in &self.up {
-            if self.config.antialias[1] {
-                // The transposed convolution by 1, 3, 3, 1 of a picture whose edge pixels are repeated is just this.
+            if self.config.up != Up::Transposed {
+                // CUT's transposed convolution by 1, 3, 3, 1 of a picture whose edge pixels are repeated is just this.
                 h.settle();
                 let [_, _, height, width] = h.shape();
                 h = pass.bilinear(&h, [2 * height, 2 * width], false)?;
@@ -272,7 +328,7 @@ impl ResnetGenerator {
         }
         self.blocks.iter().flatten().try_for_each(|layer| tally.conv(&layer.conv))?;
         for layer in &self.up {
-            if self.config.antialias[1] {
+            if self.config.up != Up::Transposed {
                 let [_, _, height, width] = &mut tally.shape;
                 (*height, *width) = (2 * *height, 2 * *width);
             }
@@ -311,7 +367,7 @@ impl Generator for ResnetGenerator {
     }
 
     fn reach(&self) -> Option<usize> {
-        let [blurred, smooth] = self.config.antialias.map(usize::from);
+        let [blurred, smooth] = [self.config.blurred, self.config.up != Up::Transposed].map(usize::from);
         // Two layers of 7 and on the way down one of 3 at full size, one of 3 at half, blocks at a quarter, on the way up one
         // from a quarter and one from half; and where on the grid of 4 the pixel lies.
         Some(2 * 3 + 1 + 2 + 2 * 4 * self.config.blocks + 4 + 2 + 3 * blurred + 3 * smooth + 3)
@@ -320,7 +376,7 @@ impl Generator for ResnetGenerator {
     fn footprint(&self) -> usize {
         // Upsampled bilinearly, twice the first layer's channels are there at full size, and so are its own.
         let [wide, narrow] = [7 * self.config.width / 2, 2 * self.config.width];
-        if self.config.antialias == [false; 2] { narrow + 6 } else { wide + 6 }
+        if !self.config.blurred && self.config.up == Up::Transposed { narrow + 6 } else { wide + 6 }
     }
 
     fn flops(&self, shape: [usize; 4]) -> Result<f64> {

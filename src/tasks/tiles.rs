@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::imaging::Picture;
     use crate::models::transformer_net::Config;
-    use crate::models::{Generator, ResnetGenerator, TransformerNet, cyclegan, random};
+    use crate::models::{Generator, ResnetGenerator, TransformerNet, cyclegan, cyclegan::Up, random};
     use candle_core::DType;
     use candle_nn::VarBuilder;
 
@@ -257,8 +257,11 @@ mod tests {
 
     #[test]
     fn tiles_of_a_generator_meet_without_seams() {
-        for antialias in [[false; 2], [false, true], [true; 2]] {
-            let config = cyclegan::Config { width: 4, antialias, ..cyclegan::Config::paper(3) };
+        let antialiased = (true, Up::Antialiased);
+        for (blurred, up) in
+            [(false, Up::Transposed), (false, Up::Antialiased), antialiased, (false, Up::ResizedReflect)]
+        {
+            let config = cyclegan::Config { width: 4, blurred, up, ..cyclegan::Config::paper(3) };
             let net = ResnetGenerator::new(config, random::weights()).unwrap();
             let reach = net.reach().expect("it is convolutional");
             meets(&Resnet(net), reach.next_multiple_of(4));

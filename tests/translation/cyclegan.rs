@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use lucida::models::cyclegan::{Config, Normalisation};
+use lucida::models::cyclegan::{Config, Normalisation, Up};
 use lucida::models::{ResnetGenerator, random};
 use lucida::nn::{CancelToken, Error, Pool, Result, Statistics, Watch};
 
@@ -31,7 +31,7 @@ fn agrees_with_its_authors() {
         ("cyclegan_resnet9", Config { width: 5, ..plain.clone() }),
         ("cyclegan_resnet9_legacy_stats", plain.clone()),
         ("pix2pix_resnet6_batch_dropout", batch),
-        ("cut_resnet9_antialias", Config { antialias: [true; 2], ..plain }),
+        ("cut_resnet9_antialias", Config { blurred: true, up: Up::Antialiased, ..plain }),
     ];
     for (name, expected) in cases {
         let tensors = lucida::zoo::read_tensors(&folder.join(format!("{name}.pth"))).unwrap();
@@ -59,13 +59,19 @@ fn agrees_with_its_authors() {
 fn variants() -> Vec<Config> {
     let mut all = Vec::new();
     for normalisation in [Normalisation::Instance, Normalisation::InstanceAffine, Normalisation::Batch] {
-        for antialias in [[false, false], [true, false], [false, true], [true, true]] {
-            let (bias, dropout) = (normalisation != Normalisation::Batch, antialias[0] != antialias[1]);
-            all.push(Config { width: 6, blocks: 2, normalisation, bias, dropout, antialias, ..Config::paper(2) });
+        for up in [Up::Transposed, Up::Antialiased, Up::Resized, Up::ResizedReflect] {
+            for blurred in [false, true] {
+                // Each of them with dropout and without, zeros and reflection, over the norms.
+                let bias = normalisation != Normalisation::Batch;
+                let dropout = blurred != (up == Up::Transposed);
+                let zero_padded = dropout != (normalisation == Normalisation::Instance);
+                let sizes = Config { width: 6, ..Config::paper(2) };
+                all.push(Config { normalisation, bias, dropout, zero_padded, blurred, up, ..sizes });
+            }
         }
     }
     // Biases before a batch norm, as nobody trains them, and other channels than a picture's.
-    let odd = Config { bias: true, channels: [1, 2], ..all[8].clone() };
+    let odd = Config { bias: true, channels: [1, 2], ..all[16].clone() };
     let plain = Config { normalisation: Normalisation::None, bias: false, ..all[0].clone() };
     all.extend([odd, plain]);
     all
@@ -90,14 +96,14 @@ fn our_kernels_agree_with_double_precision() {
 
 #[test]
 fn a_checkpoint_tells_its_variant() {
-    for config in variants().into_iter().filter(|c| c.antialias == [false; 2]) {
+    for config in variants().into_iter().filter(|c| !c.blurred && c.up != Up::Antialiased) {
         let mut tensors = random::tensors(|vb| ResnetGenerator::new(config.clone(), vb)).unwrap();
         assert_eq!(Config::from_tensors(&tensors).unwrap(), config);
         tensors.remove("model.1.weight");
         assert!(matches!(Config::from_tensors(&tensors), Err(Error::Shape(_))));
     }
     // A blur that is not the one built in would be another network.
-    let config = Config { width: 4, blocks: 1, antialias: [true, false], ..Config::paper(1) };
+    let config = Config { width: 4, blurred: true, ..Config::paper(1) };
     let mut tensors = random::tensors(|vb| ResnetGenerator::new(config.clone(), vb)).unwrap();
     let blur = |taps: &[f32], n: usize| {
         let kernel: Vec<f32> = taps.iter().flat_map(|a| taps.iter().map(move |b| a * b / 16.0)).collect();

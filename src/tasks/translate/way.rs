@@ -263,7 +263,7 @@ impl Judge<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::models::{ResnetGenerator, UnetGenerator, cyclegan, patch_gan, pix2pix, random};
+    use crate::models::{ResnetGenerator, UnetGenerator, cyclegan, cyclegan::Up, patch_gan, pix2pix, random};
 
     fn unet(width: usize, halvings: usize) -> UnetGenerator {
         let widths = (0..halvings).map(|i| width << i.min(3)).collect();
@@ -324,8 +324,14 @@ mod tests {
 
     #[test]
     fn tiles_overlap_by_what_decides_a_pixel() {
-        for (blocks, width, antialias) in [(6, 24, [false, true]), (9, 8, [false; 2]), (9, 8, [true; 2])] {
-            let config = cyclegan::Config { width, antialias, ..cyclegan::Config::paper(blocks) };
+        let variants = [
+            (6, 24, false, Up::Antialiased),
+            (9, 8, false, Up::Transposed),
+            (9, 8, true, Up::Antialiased),
+            (9, 8, false, Up::ResizedReflect),
+        ];
+        for (blocks, width, blurred, up) in variants {
+            let config = cyclegan::Config { width, blurred, up, ..cyclegan::Config::paper(blocks) };
             let net = ResnetGenerator::new(config, random::weights()).unwrap();
             let Maker { tiling, most, .. } = Maker::new(&net, 0);
             assert!(most.is_none() && tiling.overlap >= net.reach().unwrap());
