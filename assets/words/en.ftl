@@ -558,8 +558,8 @@ results-no-room =
        *[other] Memory is full, so { $count } results were not begun. Export what you need, then take pictures out of the film strip.
     }
 paste-nothing = There is no picture on the clipboard. Copy one, or open a file.
-ends-early = { $name } ends early: its lower part may be missing. Perhaps its download broke off.
-more-frames = { $name } has several frames or pages; the first is shown.
+ends-early = { $name } ends early: a part of it may be missing. Perhaps its download broke off.
+more-frames = Of a file with several frames or pages the first is shown.
 refused = { $name }: { $why }
 queued =
     { $count ->

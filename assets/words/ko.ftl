@@ -523,8 +523,8 @@ no-room = 메모리에 자리가 없어 사진 { $count }장을 열지 않았습
 more-failures = 이전 실패 { $count }개
 results-no-room = 메모리에 자리가 없어 결과 { $count }개를 시작하지 않았습니다. 필요한 것을 내보내고 필름 스트립에서 사진을 빼세요.
 paste-nothing = 클립보드에 사진이 없습니다. 사진을 복사하거나 파일을 여세요.
-ends-early = { $name } 파일이 일찍 끝납니다. 아래쪽이 없을 수 있습니다. 다운로드가 끊겼는지 확인하세요.
-more-frames = { $name } 파일에는 프레임이나 쪽이 여러 개 있습니다. 첫 번째를 보여 줍니다.
+ends-early = { $name } 파일이 일찍 끝납니다. 일부가 없을 수 있습니다. 다운로드가 끊겼는지 확인하세요.
+more-frames = 프레임이나 쪽이 여러 개인 파일은 첫 번째를 보여 줍니다.
 refused = { $name }: { $why }
 queued =
     { $count ->

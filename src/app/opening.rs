@@ -135,13 +135,14 @@ impl App {
             self.studio.entries.sort_by_key(|e| restore.places.get(&e.id).copied().unwrap_or(usize::MAX));
         }
         // Who opened it before has been told.
-        for (name, remark) in remarks.iter().flat_map(|(name, all)| all.iter().map(move |r| (name, r))) {
-            let key = match remark {
-                _ if restored => continue,
-                Remark::EndsEarly => "ends-early",
-                Remark::MoreFrames => "more-frames",
+        let (name, remarks) = remarks.filter(|_| !restored).unwrap_or_default();
+        for remark in remarks {
+            let text = match remark {
+                Remark::EndsEarly => self.words.with("ends-early", [("name", name.clone())]),
+                // Of a folder of animations once.
+                Remark::MoreFrames => self.words.get("more-frames"),
             };
-            self.notices.tell(Kind::Warning, self.words.with(key, [("name", name.clone())]), None);
+            self.notices.tell(Kind::Warning, text, None);
         }
         // What a dialog is about stays in view.
         let show_next = self.show_next && !restored && !self.in_dialog();

@@ -72,7 +72,7 @@ impl Product {
                     colours.show(*class, true);
                     let alone = Overlay { opacity: 1.0, mode: OverlayMode::CutOut, colours, lit: None };
                     let cut = overlay::export(picture, &outcome.labels, &alone)?;
-                    imaging::save_bytes(&file, &imaging::encode(&cut, Format::Png)?, replace)?;
+                    imaging::save_bytes(&file, &imaging::encode(&cut.without_exif(), Format::Png)?, replace)?;
                 }
                 Ok(())
             }
@@ -95,7 +95,7 @@ impl Product {
                 }
                 for (step, file) in steps(told).zip(files) {
                     let map = attended(picture, told, step, look)?;
-                    imaging::save_bytes(&file, &imaging::encode(&map, Format::Png)?, replace)?;
+                    imaging::save_bytes(&file, &imaging::encode(&map.without_exif(), Format::Png)?, replace)?;
                 }
                 Ok(())
             }
@@ -115,13 +115,10 @@ impl Product {
         }
     }
 
-    /// The same without the camera data of the picture it is made of.
+    /// The same without the camera data of the picture it is made of, which only [`Product::Picture`] has.
     pub fn without_exif(mut self) -> Product {
-        if let Product::Picture(Composition { original: picture, .. }, _)
-        | Product::CutOuts(picture, ..)
-        | Product::Maps(picture, ..) = &mut self
-        {
-            *picture = Arc::new(picture.without_exif());
+        if let Product::Picture(Composition { original, .. }, _) = &mut self {
+            *original = Arc::new(original.without_exif());
         }
         self
     }

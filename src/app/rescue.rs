@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::App;
 use super::compose::{Composition, Over};
+use super::panels::export::as_wished;
 use super::product::Product;
 use super::studio::Entry;
 use crate::imaging::Format;
@@ -38,7 +39,7 @@ pub fn run(app: &mut App) {
 pub fn results(app: &App, folder: &Path) -> usize {
     let mut saved = 0;
     let mut write = |name: String, product: Product| {
-        let path = folder.join(name);
+        let (path, product) = (folder.join(name), as_wished(app, product));
         let written = std::fs::create_dir_all(folder)
             .map_err(|e| e.to_string())
             .and_then(|()| product.save(&path, false).map_err(|e| e.to_string()));

@@ -97,6 +97,11 @@ impl Default for SegmentLook {
     }
 }
 
+/// Whether a model sees the mirror image too where a person does not choose.
+pub fn usually_twice(model: &str) -> bool {
+    models().iter().find(|m| m.id == model).is_some_and(|m| m.card.looks_twice)
+}
+
 impl SegmentLook {
     /// What the network needs to know.
     pub fn asked(&self) -> Asked {
@@ -110,7 +115,9 @@ impl SegmentLook {
 
     fn asked_of(&self, model: &str) -> Asked {
         let refine = self.refined.then_some(self.refine);
-        let params = Params { longer_side: self.longer_side, twice: self.twice, refine, precision: self.precision };
+        // What a model does by itself is not asked for: a result is found by what was.
+        let twice = self.twice.filter(|twice| *twice != usually_twice(model));
+        let params = Params { longer_side: self.longer_side, twice, refine, precision: self.precision };
         Asked { model: model.to_owned(), params }
     }
 

@@ -158,7 +158,7 @@ impl<'a> Batch<'a> {
             self.tell(
                 job,
                 match remark {
-                    Remark::EndsEarly => "warning: the file ends early: its lower part may be missing",
+                    Remark::EndsEarly => "warning: the file ends early: a part of it may be missing",
                     Remark::MoreFrames => "the first of several frames or pages is used",
                 },
             );
@@ -242,9 +242,10 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// A picture as PNG.
+    /// A picture that explains another one, as PNG: without its camera data.
     pub(super) fn png(path: PathBuf, picture: &Picture) -> Result<Written, Failure> {
-        let bytes = imaging::encode(picture, Format::Png).map_err(|e| Failure::with(path.display(), e))?;
+        let bytes =
+            imaging::encode(&picture.without_exif(), Format::Png).map_err(|e| Failure::with(path.display(), e))?;
         Ok(Written { path, bytes })
     }
 }

@@ -134,7 +134,7 @@ pub(super) struct Writing {
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(super) format: Option<FormatName>,
 
-    /// Leave out the camera data (EXIF: time, place, device); otherwise PNG, JPEG and WebP keep it
+    /// Leave out the camera data (EXIF: time, place, device), which otherwise goes from PNG, JPEG and WebP into those
     #[arg(long)]
     pub(super) no_exif: bool,
 

@@ -2,7 +2,7 @@
 
 use super::lettering::Lettering;
 use super::page::{FAINT_INK, INK, Page};
-use crate::imaging::{ImagingError, Picture};
+use crate::imaging::{Excess, ImagingError, Picture};
 
 /// Space around the pictures, in pixels at scale 1.
 const GAP: f32 = 16.0;
@@ -93,9 +93,7 @@ impl Sheet {
         let size = sheet_size(cell, scale, cells, columns);
         let [width, height] = size;
         if u64::from(width) * u64::from(height) > MOST_PIXELS {
-            let most = MOST_PIXELS / 1_000_000;
-            let reason =
-                format!("{cells} pictures make a sheet of {width} x {height} pixels, {most} megapixels are allowed");
+            let reason = Excess::Sheet { cells, width, height, most: MOST_PIXELS / 1_000_000 };
             return Err(ImagingError::TooLarge { reason });
         }
         Ok(Sheet { columns: columns.max(1), cell, scale, page: Page::new(size), lettering })

@@ -12,10 +12,11 @@ use image::codecs::webp::WebPDecoder;
 use image::error::{ImageError, ImageFormatHint, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageFormat, ImageReader};
+use tiff::tags::Tag;
 
 use super::colour::{self, Embedded};
 use super::picture::Sample;
-use super::{ImagingError, Picture, Samples, exif, extension, orient, tiff_extra};
+use super::{Damage, Excess, ImagingError, Kind, Picture, Samples, exif, extension, orient, tiff_extra};
 
 /// Longest file that is read, in bytes.
 pub const MAX_FILE: u64 = 1 << 30;
@@ -42,7 +43,7 @@ pub struct Limits {
 /// What a person should know of a file that was opened all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remark {
-    /// A JPEG without its end: of a broken download, say. What is missing is grey or smeared.
+    /// A JPEG without its end: of a broken download, say. What is missing is grey, or of a progressive one coarse.
     EndsEarly,
     /// It has further frames or pages; the first was opened.
     MoreFrames,
@@ -64,26 +65,22 @@ impl Limits {
         file_len: usize,
     ) -> Result<(), ImagingError> {
         let pixels = u64::from(width) * u64::from(height);
-        let too_large = |limit: String| {
-            Err(ImagingError::TooLarge {
-                reason: format!("it declares {width} x {height} pixels, {limit} are allowed"),
-            })
-        };
+        let too_large = |reason| Err(ImagingError::TooLarge { reason });
         if pixels == 0 {
-            return Err(damaged("it has no pixels"));
+            return Err(damaged(Damage::NoPixels));
         }
         if width.max(height) > self.max_side {
-            return too_large(format!("{} a side", self.max_side));
+            return too_large(Excess::Side { width, height, most: self.max_side });
         }
         if pixels > self.max_pixels {
-            return too_large(format!("{} megapixels", self.max_pixels / 1_000_000));
+            return too_large(Excess::Pixels { width, height, most: self.max_pixels / 1_000_000 });
         }
         let decoded = pixels.saturating_mul(4 * bytes_per_sample);
         if decoded > self.max_alloc {
-            return too_large(format!("{} MiB of samples", self.max_alloc >> 20));
+            return too_large(Excess::Samples { width, height, most: self.max_alloc >> 20 });
         }
         if decoded > SUSPICIOUS_BYTES && decoded / MAX_RATIO > file_len as u64 {
-            return Err(damaged(format!("it declares {width} x {height} pixels in only {file_len} bytes")));
+            return Err(damaged(Damage::Hollow { width, height, bytes: file_len }));
         }
         Ok(())
     }
@@ -135,14 +132,13 @@ pub fn decode_with(bytes: &[u8], limits: &Limits) -> Result<Picture, ImagingErro
 
 fn decode_as(bytes: &[u8], format: Option<ImageFormat>, limits: &Limits) -> Result<Picture, ImagingError> {
     if bytes.is_empty() {
-        return Err(damaged("the file is empty"));
+        return Err(damaged(Damage::Empty));
     }
     if bytes.len() as u64 > MAX_FILE {
         return Err(too_long());
     }
-    let format = format
-        .filter(ImageFormat::reading_enabled)
-        .ok_or_else(|| ImagingError::Unsupported { what: kind(bytes).to_owned() })?;
+    let format =
+        format.filter(ImageFormat::reading_enabled).ok_or_else(|| ImagingError::Unsupported { what: kind(bytes) })?;
     guarded(|| {
         let raw = match read(bytes, format, limits) {
             Err(ImagingError::Unsupported { what }) if format == ImageFormat::Tiff => {
@@ -150,8 +146,10 @@ fn decode_as(bytes: &[u8], format: Option<ImageFormat>, limits: &Limits) -> Resu
             }
             other => other?,
         };
-        Ok(raw.into_picture(remarks(bytes, format)))
+        Ok(raw.into_picture())
     })
+    // What fails only here is no reason to refuse the picture.
+    .map(|picture| picture.with_remarks(guarded(|| Ok(remarks(bytes, format))).unwrap_or_default()))
 }
 
 /// A decoded picture as the file stores it.
@@ -171,7 +169,7 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    fn into_picture(mut self, remarks: Vec<Remark>) -> Picture {
+    fn into_picture(mut self) -> Picture {
         let profile = match self.icc.map(|icc| colour::embedded(icc, self.grey)) {
             Some(Embedded::Keep(profile)) => Some(Arc::new(profile)),
             Some(Embedded::Convert(one_way)) => {
@@ -181,7 +179,7 @@ impl Raw {
             Some(Embedded::Ignore) | None => None,
         };
         let (samples, [width, height]) = orient::upright(self.samples, self.size, self.orientation);
-        Picture::assemble(width, height, samples, profile).out_of_file(self.exif.and_then(exif::kept), remarks)
+        Picture::assemble(width, height, samples, profile).with_exif(self.exif.and_then(exif::kept))
     }
 }
 
@@ -228,7 +226,14 @@ fn has_more_frames(bytes: &[u8], format: ImageFormat) -> bool {
             png.is_ok_and(|png| png.info().animation_control.is_some_and(|animation| animation.num_frames > 1))
         }
         ImageFormat::WebP => WebPDecoder::new(Cursor::new(bytes)).is_ok_and(|webp| webp.has_animation()),
-        ImageFormat::Tiff => tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|tiff| tiff.more_images()),
+        ImageFormat::Tiff => {
+            let Ok(mut tiff) = tiff::decoder::Decoder::new(Cursor::new(bytes)) else { return false };
+            // Smaller copies of the first and masks are no pages.
+            let kind = |tiff: &mut tiff::decoder::Decoder<_>| tiff.find_tag_unsigned(Tag::NewSubfileType).ok();
+            tiff.more_images()
+                && tiff.next_image().is_ok()
+                && kind(&mut tiff).is_some_and(|k| k.unwrap_or(0u32) & 5 == 0)
+        }
         _ => false,
     }
 }
@@ -253,8 +258,12 @@ fn read(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<Raw, Imagi
         ImageFormat::Tiff => tiff_extra::icc(bytes),
         _ => decoder.icc_profile().ok().flatten(),
     };
-    let exif = decoder.exif_metadata().ok().flatten();
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let exif = decoder.exif_metadata().ok().flatten().map(exif::bare);
+    let orientation = match &exif {
+        Some(chunk) => Orientation::from_exif_chunk(chunk),
+        None => decoder.orientation().ok(),
+    };
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let mut samples = read_samples(decoder, colour_type, width as usize * height as usize)?;
     if format == ImageFormat::Tiff && tiff_extra::is_premultiplied(bytes) {
         tiff_extra::unpremultiply(&mut samples);
@@ -285,7 +294,7 @@ fn read_samples(decoder: impl ImageDecoder, colour_type: ColorType, pixels: usiz
             decoder.read_image(buffer).map_err(from_image)?;
             from_floats(&values, channels)
         }
-        _ => Err(ImagingError::Unsupported { what: format!("a picture with {colour_type:?} samples") }),
+        _ => Err(ImagingError::Unsupported { what: Kind::Variant(format!("picture ({colour_type:?})")) }),
     }
 }
 
@@ -320,9 +329,9 @@ pub(super) fn spread<T: Sample>(buffer: &mut [T], channels: usize) {
 /// pages untouched until they are written, so a picture that lies about its size costs nothing.
 pub(super) fn zeroed<T: Copy + Default>(len: usize) -> Result<Vec<T>, ImagingError> {
     let mut probe = Vec::<T>::new();
-    probe.try_reserve_exact(len).map_err(|_| ImagingError::TooLarge {
-        reason: format!("there is no memory for {} MiB", (len * size_of::<T>()) >> 20),
-    })?;
+    probe
+        .try_reserve_exact(len)
+        .map_err(|_| ImagingError::TooLarge { reason: Excess::Memory { wanted: (len * size_of::<T>()) >> 20 } })?;
     drop(probe);
     Ok(vec![T::default(); len])
 }
@@ -348,7 +357,7 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, ImagingError>) -> Result<T, Ima
     let outer = GUARDED.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(decode));
     GUARDED.set(outer);
-    result.unwrap_or_else(|_| Err(damaged("its content contradicts itself")))
+    result.unwrap_or_else(|_| Err(damaged(Damage::Contradiction)))
 }
 
 /// Puts the decoders' many errors into the few that matter to a person.
@@ -361,30 +370,30 @@ fn from_image(error: ImageError) -> ImagingError {
                 _ => None,
             };
             let name = format.map_or("picture".to_owned(), |f| f.to_uppercase());
-            ImagingError::Unsupported { what: format!("this kind of {name}") }
+            ImagingError::Unsupported { what: Kind::Variant(name) }
         }
         ImageError::Limits(e) => ImagingError::TooLarge {
             reason: match e.kind() {
-                LimitErrorKind::DimensionError => "one side has too many pixels".to_owned(),
-                _ => "decoding it would take too much memory".to_owned(),
+                LimitErrorKind::DimensionError => Excess::DecoderSide,
+                _ => Excess::DecoderMemory,
             },
         },
-        ImageError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => damaged("the file ends too early"),
+        ImageError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => damaged(Damage::EndsEarly),
         // The source says what is wrong; the error itself only that something is.
-        ImageError::Decoding(e) => damaged(match e.source() {
+        ImageError::Decoding(e) => damaged(Damage::Told(match e.source() {
             Some(source) => brief(&source.to_string()),
             None => brief(&e.to_string()),
-        }),
-        other => damaged(brief(&other.to_string())),
+        })),
+        other => damaged(Damage::Told(brief(&other.to_string()))),
     }
 }
 
 fn too_long() -> ImagingError {
-    ImagingError::TooLarge { reason: format!("the file is longer than {} MiB", MAX_FILE >> 20) }
+    ImagingError::TooLarge { reason: Excess::File { most: MAX_FILE >> 20 } }
 }
 
-pub(super) fn damaged(reason: impl Into<String>) -> ImagingError {
-    ImagingError::Damaged { reason: reason.into() }
+pub(super) fn damaged(reason: Damage) -> ImagingError {
+    ImagingError::Damaged { reason }
 }
 
 /// A decoder's message cut to one short line.
@@ -394,18 +403,18 @@ pub(super) fn brief(message: &str) -> String {
 }
 
 /// What unreadable content seems to be, by its first bytes.
-fn kind(bytes: &[u8]) -> &'static str {
+fn kind(bytes: &[u8]) -> Kind {
     let text = bytes.trim_ascii_start();
     let brand = bytes.get(4..12).unwrap_or_default();
     match bytes {
-        _ if brand.starts_with(b"ftypavi") => "an AVIF picture",
-        _ if matches!(brand, b"ftypheic" | b"ftypheix" | b"ftypmif1" | b"ftypheim") => "a HEIC picture",
-        _ if brand.starts_with(b"ftyp") => "a video",
-        [0xff, 0x0a, ..] | [0, 0, 0, 0x0c, b'J', b'X', b'L', ..] => "a JPEG XL picture",
-        [b'8', b'B', b'P', b'S', ..] => "a Photoshop document",
-        [b'%', b'P', b'D', b'F', ..] => "a PDF document",
-        _ if text.starts_with(b"<svg") || text.starts_with(b"<?xml") => "an SVG drawing",
-        _ if text.starts_with(b"<") => "a web page, not a picture,",
-        _ => "this file",
+        _ if brand.starts_with(b"ftypavi") => Kind::Avif,
+        _ if matches!(brand, b"ftypheic" | b"ftypheix" | b"ftypmif1" | b"ftypheim") => Kind::Heic,
+        _ if brand.starts_with(b"ftyp") => Kind::Video,
+        [0xff, 0x0a, ..] | [0, 0, 0, 0x0c, b'J', b'X', b'L', ..] => Kind::JpegXl,
+        [b'8', b'B', b'P', b'S', ..] => Kind::Photoshop,
+        [b'%', b'P', b'D', b'F', ..] => Kind::Pdf,
+        _ if text.starts_with(b"<svg") || text.starts_with(b"<?xml") => Kind::Svg,
+        _ if text.starts_with(b"<") => Kind::WebPage,
+        _ => Kind::Unknown,
     }
 }

@@ -14,7 +14,7 @@ use tiff::encoder::{Compression, DeflateLevel, TiffEncoder, TiffValue, colortype
 use tiff::tags::{Predictor, Tag, Type};
 
 use super::picture::Sample;
-use super::{ImagingError, Picture, Samples, extension};
+use super::{Excess, ImagingError, Picture, Samples, extension};
 
 /// A file format to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,17 +93,7 @@ impl Format {
         losses
     }
 
-    /// The longest camera data that is written, in bytes.
-    fn most_exif(self) -> usize {
-        match self {
-            // A segment's, less its length and EXIF's prefix.
-            Format::Jpeg { .. } => 65_535 - 8,
-            Format::Tiff => 0,
-            Format::Png | Format::WebP => usize::MAX,
-        }
-    }
-
-    /// The same of a picture that is still to be made, of this size and with or without these.
+    /// The same of a picture that is still to be made, of this size, with or without these, and without camera data.
     pub fn losses_of(self, [width, height]: [u32; 2], alpha: bool, sixteen_bit: bool) -> Vec<Loss> {
         let jpeg = matches!(self, Format::Jpeg { .. });
         let mut losses = Vec::new();
@@ -120,6 +110,16 @@ impl Format {
             losses.push(Loss::TooLarge { max });
         }
         losses
+    }
+
+    /// The longest camera data that is written, in bytes.
+    fn most_exif(self) -> usize {
+        match self {
+            // A segment's, less its length and EXIF's prefix.
+            Format::Jpeg { .. } => 65_535 - 8,
+            Format::Tiff => 0,
+            Format::Png | Format::WebP => usize::MAX,
+        }
     }
 
     /// Longest side in pixels, where the format has less than Lucida opens.
@@ -142,7 +142,7 @@ pub fn encode(picture: &Picture, format: Format) -> Result<Vec<u8>, ImagingError
     let (width, height) = (picture.width(), picture.height());
     if let Some(max) = format.max_side().filter(|&max| width.max(height) > max) {
         return Err(ImagingError::TooLarge {
-            reason: format!("{} holds {max} pixels a side, not {width} x {height}; use PNG or TIFF", format.name()),
+            reason: Excess::Format { format: format.name(), width, height, most: max },
         });
     }
     let mut out = Vec::new();

@@ -1,18 +1,26 @@
-//! Camera data: EXIF, kept as the file has it but for what is untrue of a picture made of it.
+//! Camera data: EXIF, kept as the file has it but for its orientation and its thumbnail.
 
 use image::metadata::Orientation;
 
 /// What JPEG and some WebP files put before the chunk.
 const PREFIX: &[u8] = b"Exif\0\0";
 
-/// The EXIF `chunk` of a file, a TIFF structure (CIPA DC-008), as it may stand beside a picture that was turned upright and then
-/// changed: not to be turned again, and without the thumbnail, which would go on showing the picture as it was. `None` for
-/// what is no EXIF.
-pub(super) fn kept(mut chunk: Vec<u8>) -> Option<Vec<u8>> {
+/// More is not camera data, and would be carried into every result.
+const MOST: usize = 16 << 20;
+
+/// The EXIF chunk of a file without what some put before it.
+pub(super) fn bare(mut chunk: Vec<u8>) -> Vec<u8> {
     if chunk.starts_with(PREFIX) {
         chunk.drain(..PREFIX.len());
     }
-    let mut tiff = Tiff::new(chunk)?;
+    chunk
+}
+
+/// The [`bare`] EXIF chunk of a file, a TIFF structure (CIPA DC-008), as it may stand beside a picture that was turned upright
+/// and then changed: not to be turned again, and without the JPEG thumbnail, which would go on showing the picture as it was.
+/// `None` for what is no EXIF.
+pub(super) fn kept(chunk: Vec<u8>) -> Option<Vec<u8>> {
+    let mut tiff = Tiff::new(chunk).filter(|tiff| tiff.bytes.len() <= MOST)?;
     tiff.remove_thumbnail();
     let _ = Orientation::remove_from_exif_chunk(&mut tiff.bytes);
     Some(tiff.bytes)
@@ -48,7 +56,8 @@ impl Tiff {
         Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) } as usize)
     }
 
-    /// Ends the list of directories after the first, and blanks what the second one has of a picture.
+    /// Ends the list of directories after the first, and blanks what the second one has of a JPEG. Where its place cannot be
+    /// true, behind the first directory and within the chunk, nothing else must suffer for that.
     fn remove_thumbnail(&mut self) -> Option<()> {
         let first = self.long(4)?;
         let next = first.checked_add(2 + 12 * usize::from(self.short(first)?))?;
@@ -58,8 +67,9 @@ impl Tiff {
         let thumbnail = value(Self::PLACE).zip(value(Self::LENGTH));
         self.bytes.get_mut(next..next + 4)?.fill(0);
         let (from, length) = thumbnail?;
-        let to = from.saturating_add(length).min(self.bytes.len());
-        self.bytes.get_mut(from..to)?.fill(0);
+        let to = from.saturating_add(length);
+        let jpeg = from >= next + 4 && self.bytes.get(from..to)?.starts_with(b"\xff\xd8");
+        self.bytes.get_mut(from..to).filter(|_| jpeg)?.fill(0);
         // Where it ends the chunk, as it mostly does, nothing needs its room.
         if to == self.bytes.len() {
             self.bytes.truncate(from);
@@ -88,7 +98,7 @@ mod tests {
         out.extend([&short(0x0201)[..], &short(4), &long(1), &long(68)].concat());
         out.extend([&short(0x0202)[..], &short(4), &long(1), &long(5)].concat());
         out.extend(long(0));
-        out.extend(b"thumb");
+        out.extend(b"\xff\xd8mb!");
         out
     }
 
@@ -97,7 +107,7 @@ mod tests {
         for big_endian in [false, true] {
             let before = chunk(big_endian);
             for prefix in [&b""[..], PREFIX] {
-                let after = kept([prefix, &before].concat()).unwrap();
+                let after = kept(bare([prefix, &before].concat())).unwrap();
                 assert_eq!(after.len(), before.len() - 5, "the thumbnail");
                 assert_eq!(Orientation::from_exif_chunk(&before), Some(Orientation::Rotate90));
                 assert_eq!(Orientation::from_exif_chunk(&after), Some(Orientation::NoTransforms));
@@ -115,7 +125,13 @@ mod tests {
             bytes[at] = byte;
             bytes.truncate(cut);
             let long = bytes.len();
-            prop_assert!(kept(bytes).is_none_or(|kept| kept.len() <= long));
+            let Some(after) = kept(bytes) else { return Ok(()) };
+            prop_assert!(after.len() <= long && Tiff::new(after.clone()).is_some());
+            // Whatever the second directory says, the maker's name is no thumbnail.
+            if at >= 38 {
+                prop_assert!(cut < 22 || after[18..22] == *b"Len\0");
+                prop_assert_eq!(kept(after.clone()), Some(after));
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::picture::{Sample, check_shape};
 use super::{ImagingError, Picture, Samples};
 
 /// Maps every pixel's colour through `mix` and keeps everything else of `original`: size, depth,
-/// alpha and profile.
+/// alpha, profile and camera data.
 ///
 /// `mix` gets a colour sRGB-encoded, 0..=1, and the pixel's index (row by row from the top); it
 /// returns a colour in the same encoding, which is converted back into the picture's own profile.

@@ -11,6 +11,7 @@ mod animate;
 mod colour;
 mod decode;
 mod encode;
+mod error;
 mod exif;
 mod mix;
 mod npy;
@@ -20,13 +21,13 @@ mod resize;
 mod save;
 mod tiff_extra;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 pub use animate::{encode_apng, encode_gif};
 pub use colour::Profile;
 pub use decode::{Limits, MAX_FILE, Remark, decode, decode_with, open};
 pub use encode::{Format, Loss, encode, encode_labels};
+pub use error::{Advice, Damage, Excess, ImagingError, Kind, advice};
 pub use mix::{export_mixed, faded, picture_from_planar_rgb};
 pub use npy::encode_npy;
 pub use picture::{Picture, Samples, grey, mirror, scaled_size};
@@ -37,82 +38,6 @@ pub const EXTENSIONS: [&str; 20] = [
     "png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff", "gif", "bmp", "dib", "ico", "pbm", "pgm",
     "ppm", "pnm", "pam", "qoi", "tga",
 ];
-
-/// Why a picture could not be read, written or built. The text is one sentence for a person.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImagingError {
-    /// The operating system refused.
-    #[error("cannot {action} {}: {source}{}", path.display(), advice(action, source))]
-    Io {
-        /// What was tried: "read", "write", "list".
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's own reason.
-        source: io::Error,
-    },
-    /// The path is a folder, a device or a pipe.
-    #[error("{} is not an ordinary file", path.display())]
-    NotAFile {
-        /// The path as given.
-        path: PathBuf,
-    },
-    /// The target exists and replacing it was not allowed.
-    #[error("{} already exists; allow replacing it or choose another name", path.display())]
-    Exists {
-        /// The existing file.
-        path: PathBuf,
-    },
-    /// Not a picture, or a kind of picture that is not read.
-    #[error("{what} cannot be opened; PNG and JPEG pictures always can")]
-    Unsupported {
-        /// What the content seems to be.
-        what: String,
-    },
-    /// A picture whose content contradicts itself or ends too early.
-    #[error("the picture is damaged or cut off; open another copy of it ({reason})")]
-    Damaged {
-        /// The decoder's reason.
-        reason: String,
-    },
-    /// Over a limit of memory, of Lucida or of the file format.
-    #[error("the picture is too large: {reason}")]
-    TooLarge {
-        /// What is how large, and what would be allowed.
-        reason: String,
-    },
-    /// Samples and size do not belong together.
-    #[error("{samples} samples do not make a picture of {width} x {height} pixels")]
-    BadShape {
-        /// Pixels across.
-        width: u32,
-        /// Pixels down.
-        height: u32,
-        /// Samples given.
-        samples: usize,
-    },
-    /// The encoder refused.
-    #[error("cannot write the picture as {format}: {reason}")]
-    Encode {
-        /// The format's name.
-        format: &'static str,
-        /// The encoder's reason.
-        reason: String,
-    },
-}
-
-/// What a person can do when the operating system refuses to `action` ("read", "write", ...): an end for the sentence that
-/// says so, or nothing.
-pub fn advice(action: &str, refused: &io::Error) -> &'static str {
-    match (action, refused.kind()) {
-        ("write", io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => "; choose another folder",
-        ("write", io::ErrorKind::StorageFull) => "; free some space or choose another disk",
-        (_, io::ErrorKind::PermissionDenied) => "; allow reading it",
-        ("read", io::ErrorKind::NotFound) => "; check the name",
-        _ => "",
-    }
-}
 
 /// Whether the name ends like a picture's; for listing folders only, [`decode()`] goes by content.
 pub fn is_picture_name(path: &Path) -> bool {

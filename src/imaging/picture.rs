@@ -162,9 +162,14 @@ impl Picture {
         Picture { width, height, samples: Arc::new(samples), has_alpha, profile, exif, remarks }
     }
 
-    /// The same picture out of a file that tells of its camera, and of which there is something to say.
-    pub(super) fn out_of_file(self, exif: Option<Vec<u8>>, remarks: Vec<Remark>) -> Picture {
-        Picture { exif: exif.map(Arc::from), remarks, ..self }
+    /// The same picture out of a file that tells of its camera.
+    pub(super) fn with_exif(self, exif: Option<Vec<u8>>) -> Picture {
+        Picture { exif: exif.map(Arc::from), ..self }
+    }
+
+    /// The same picture out of a file of which there is something to say.
+    pub(super) fn with_remarks(self, remarks: Vec<Remark>) -> Picture {
+        Picture { remarks, ..self }
     }
 
     /// Made of this one: with other samples, but with its profile and camera data.
@@ -245,7 +250,7 @@ impl Picture {
         self.profile().filter(|p| !p.is_srgb())
     }
 
-    /// The same size and profile with other samples.
+    /// The same size, profile and camera data with other samples.
     pub(super) fn with_samples(&self, samples: Samples) -> Picture {
         self.derived(self.size(), samples)
     }

@@ -10,7 +10,7 @@ use tiff::{ColorType, TiffError};
 
 use super::decode::{Limits, Raw, brief, damaged, from_floats, spread, zeroed};
 use super::picture::Sample;
-use super::{ImagingError, Samples};
+use super::{Damage, Excess, ImagingError, Kind, Samples};
 
 /// Value of the ExtraSamples tag for premultiplied ("associated") alpha.
 const ASSOCIATED: u16 = 1;
@@ -57,13 +57,11 @@ fn failed(error: TiffError) -> ImagingError {
     match error {
         TiffError::UnsupportedError(e) => {
             log::debug!("unsupported TIFF: {e}");
-            ImagingError::Unsupported { what: "this kind of TIFF".to_owned() }
+            ImagingError::Unsupported { what: Kind::Variant("TIFF".to_owned()) }
         }
         TiffError::IoError(_) => too_short(),
-        TiffError::LimitsExceeded | TiffError::IntSizeError => {
-            ImagingError::TooLarge { reason: "decoding it would take too much memory".to_owned() }
-        }
-        other => damaged(brief(&other.to_string())),
+        TiffError::LimitsExceeded | TiffError::IntSizeError => ImagingError::TooLarge { reason: Excess::DecoderMemory },
+        other => damaged(Damage::Told(brief(&other.to_string()))),
     }
 }
 
@@ -149,7 +147,7 @@ fn from_ycbcr(pixel: &mut [u8; 4]) {
 }
 
 fn too_short() -> ImagingError {
-    damaged("the file ends too early")
+    damaged(Damage::EndsEarly)
 }
 
 /// Rows of 2- or 4-bit grey, each padded to a byte, to 0..=255.

@@ -235,7 +235,7 @@ impl SegmentationModel {
     fn with_card(self, card: Card) -> SegmentationModel {
         let classes = if card.classes.len() == self.classes.len() { card.classes } else { self.classes };
         let longer_side = card.longer_side.unwrap_or(self.longer_side);
-        SegmentationModel { id: card.id, classes, longer_side, twice: card.looks_twice, ..self }
+        SegmentationModel { id: card.id, classes, longer_side, ..self }
     }
 
     /// The model's id, or its file's name.
@@ -253,9 +253,9 @@ impl SegmentationModel {
         self.longer_side
     }
 
-    /// Whether the network sees each picture's mirror image too unless [`Params`] say otherwise.
-    pub fn looks_twice(&self) -> bool {
-        self.twice
+    /// Whether the network sees a picture's mirror image too.
+    fn looks_twice(&self, params: &Params) -> bool {
+        params.twice.unwrap_or(self.twice)
     }
 
     /// Gives each pixel of `picture` a class; fully transparent ones get [`NO_LABEL`]. The network sees the picture scaled to its own size, and its scores are
@@ -271,7 +271,7 @@ impl SegmentationModel {
         let [width, height] = self.working_size(picture.size(), params, Tally::MOST_NUMBERS)?;
         let seen = scaled(picture, [width as u32, height as u32], watch)?;
         let network_share = if params.refine.is_some() { 0.4 } else { 0.95 };
-        let mut scores = match params.twice.unwrap_or(self.twice) {
+        let mut scores = match self.looks_twice(params) {
             false => self.scores(&seen, false, &watch.part(0.0, network_share))?,
             true => {
                 let half = network_share / 2.0;
@@ -320,7 +320,9 @@ impl SegmentationModel {
     fn numbers(&self, [width, height]: [usize; 2], params: &Params) -> nn::Result<f64> {
         let tally = self.network.count([1, self.network.channels(), height, width])?;
         let refined = params.refine.map_or(0, |_| REFINED[0] * self.classes.len() + REFINED[1]);
-        Ok(tally.most.max((width * height * refined) as f64))
+        // The first answer waits for the second one.
+        let waiting = if self.looks_twice(params) { tally.shape.iter().product() } else { 0 };
+        Ok((tally.most + waiting as f64).max((width * height * refined) as f64))
     }
 
     /// What the network says of a picture, or of its mirror image.

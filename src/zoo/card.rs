@@ -42,7 +42,8 @@ pub struct Card {
     /// [`Task::Translate`] that of the picture as the networks see it.
     #[serde(default)]
     pub longer_side: Option<u32>,
-    /// For [`Task::Segment`] whether the network is shown the mirror image too, where a person does not choose.
+    /// For [`Task::Segment`] whether the network is shown the mirror image too, where a person does not choose. Not looked at
+    /// for models that a person added.
     #[serde(default)]
     pub looks_twice: bool,
     /// For [`Task::Translate`] how far the picture is mirrored outwards before the networks see it, in pixels as they do.

@@ -232,4 +232,13 @@ fn animations_give_their_first_frame() {
         tiff.write_image::<tiff::encoder::colortype::Gray8>(2, 1, &[1, 2]).unwrap();
     }
     assert_eq!(decode(pages.get_ref()).unwrap().remarks(), [Remark::MoreFrames]);
+    // A smaller copy of the first is no page.
+    let mut pages = Cursor::new(Vec::new());
+    let mut tiff = tiff::encoder::TiffEncoder::new(&mut pages).unwrap();
+    for kind in [0u32, 1] {
+        let mut page = tiff.new_image::<tiff::encoder::colortype::Gray8>(2, 1).unwrap();
+        page.encoder().write_tag(tiff::tags::Tag::NewSubfileType, kind).unwrap();
+        page.write_data(&[1, 2]).unwrap();
+    }
+    assert_eq!(decode(pages.get_ref()).unwrap().remarks(), []);
 }

@@ -85,7 +85,7 @@ pub fn all(app: &mut App, folder: &Path) {
     let quality = app.session.export.quality;
     let mut taken = std::collections::HashSet::new();
     let mut jobs = Vec::new();
-    let mut lossy = 0;
+    let (mut lossy, mut no_camera_data) = (0, false);
     for e in &app.studio.entries {
         let seen = app.seen_of(e);
         if !seen.has_result() {
@@ -102,6 +102,7 @@ pub fn all(app: &mut App, folder: &Path) {
         }
         let Some(format) = format_of(&path.display().to_string(), quality) else { continue };
         lossy += usize::from(seen.losses(format).iter().any(|l| matches!(l, Loss::Alpha | Loss::SixteenBit)));
+        no_camera_data |= app.session.export.camera_data && seen.losses(format).contains(&Loss::CameraData);
         let product = as_wished(app, Product::Picture(seen, format));
         jobs.push(FileJob::Export { product, path, replace: false });
     }
@@ -110,6 +111,9 @@ pub fn all(app: &mut App, folder: &Path) {
     }
     if lossy > 0 {
         app.notices.tell(Kind::Warning, app.words.with("export-all-losses", [("count", lossy)]), None);
+    }
+    if no_camera_data {
+        app.notices.tell(Kind::Warning, app.words.get("loss-camera-data"), None);
     }
 }
 
@@ -191,8 +195,7 @@ pub fn show(app: &mut App, ui: &Ui) {
                 warn(ui, &app.words.get("export-no-class"));
             }
         }
-        let several = matches!(product, Some(Product::CutOuts(..) | Product::Maps(..)));
-        if (state.what.is_picture() || several) && seen.has_camera_data() {
+        if state.what.is_picture() && seen.has_camera_data() {
             let text = app.words.get("export-camera-data");
             let r = ui.checkbox(&mut app.session.export.camera_data, text);
             r.on_hover_text(app.words.get("export-camera-data-tip"));
@@ -247,7 +250,7 @@ fn what(app: &App, ui: &mut Ui, state: &mut State, has_result: bool) {
 }
 
 /// With the camera data or without.
-fn as_wished(app: &App, product: Product) -> Product {
+pub fn as_wished(app: &App, product: Product) -> Product {
     if app.session.export.camera_data { product } else { product.without_exif() }
 }
 

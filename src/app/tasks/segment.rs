@@ -9,7 +9,7 @@ use super::{choice, heading, labelled, model_list, size, slider};
 use crate::app::App;
 use crate::app::commands::Command as C;
 use crate::app::notices::Kind;
-use crate::app::segment_look::{SegmentLook, Shown};
+use crate::app::segment_look::{SegmentLook, Shown, usually_twice};
 use crate::app::segmented::Segmented;
 use crate::app::session::{CompareMode, Task};
 use crate::app::widgets::{caption, icon_only, icon_toggle, named, percent};
@@ -278,8 +278,7 @@ fn refinement(app: &mut App, ui: &mut Ui) {
 
 fn computation(app: &mut App, ui: &mut Ui) {
     let mut look = app.session.segment.clone();
-    let card = models().iter().find(|m| m.id == look.model).map(|m| m.card);
-    let usual = card.and_then(|card| card.longer_side);
+    let usual = models().iter().find(|m| m.id == look.model).and_then(|m| m.card.longer_side);
     let text = |side: Option<u32>| match side.or(usual) {
         Some(pixels) if side.is_none() => app.words.with("detail-usual-pixels", [("pixels", i64::from(pixels))]),
         Some(pixels) => app.words.with("detail-pixels", [("pixels", i64::from(pixels))]),
@@ -287,10 +286,9 @@ fn computation(app: &mut App, ui: &mut Ui) {
     };
     let sizes: Vec<_> = [None].into_iter().chain(SIZES.map(Some)).map(|side| (side, text(side))).collect();
     size(ui, &app.words, "detail", &mut look.longer_side, &sizes);
-    let usually = card.is_some_and(|card| card.looks_twice);
-    let mut twice = look.twice.unwrap_or(usually);
+    let mut twice = look.twice.unwrap_or_else(|| usually_twice(&look.model));
     if ui.checkbox(&mut twice, app.words.get("look-twice")).on_hover_text(app.words.get("look-twice-tip")).changed() {
-        look.twice = (twice != usually).then_some(twice);
+        look.twice = Some(twice);
     }
     super::arithmetic(&app.words, ui, &mut look.precision, "segment-bf16-tip");
     app.session.segment = look;
