@@ -28,14 +28,30 @@ pub enum Event<O> {
 }
 
 /// Why a job has no outcome.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug)]
 pub enum Failure {
     /// The person (or a newer job) stopped it.
-    #[error("cancelled")]
     Cancelled,
-    /// It went wrong; the sentence says what, and what to do.
-    #[error("{0}")]
-    Failed(String),
+    /// It went wrong; the error says what, and what to do.
+    Failed(Trouble),
+}
+
+/// An error on its way to a person, as a value, so that it can be told in any language.
+pub type Trouble = Arc<dyn std::error::Error + Send + Sync>;
+
+impl Failure {
+    /// It went wrong like this.
+    pub fn of(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+        Failure::Failed(Arc::new(error))
+    }
+}
+
+/// The code of a job panicked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Something inside Lucida broke ({what}). The rest goes on; please report this.")]
+pub struct Broken {
+    /// What the panic said.
+    pub what: String,
 }
 
 /// Handed to the code that does a job: where to report, when to stop.
@@ -131,10 +147,7 @@ impl<J: Send + Sync + 'static, O: Send + 'static> Worker<J, O> {
                 let outcome = catch_unwind(AssertUnwindSafe(|| work(&job, &desk))).unwrap_or_else(|panic| {
                     let what = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
                     let what = what.or_else(|| panic.downcast_ref::<String>().cloned());
-                    Err(Failure::Failed(format!(
-                        "Something inside Lucida broke ({}). The rest goes on; please report this.",
-                        what.unwrap_or_default()
-                    )))
+                    Err(Failure::of(Broken { what: what.unwrap_or_default() }))
                 });
                 let outcome = if cancel.is_cancelled() { Err(Failure::Cancelled) } else { outcome };
                 if outbox.send(Message::Event(Event::Ended(id, outcome))).is_err() {
@@ -289,9 +302,9 @@ mod tests {
             })
             .collect();
         assert_eq!(ended.len(), 3);
-        assert_eq!(ended[0], Ok(10));
-        assert!(matches!(&ended[1], Err(Failure::Failed(s)) if s.contains("two")));
-        assert_eq!(ended[2], Ok(30));
+        assert!(matches!(ended[0], Ok(10)));
+        assert!(matches!(&ended[1], Err(Failure::Failed(why)) if why.to_string().contains("two")));
+        assert!(matches!(ended[2], Ok(30)));
     }
 
     #[test]

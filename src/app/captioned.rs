@@ -251,8 +251,8 @@ impl Captioned {
     }
 
     /// Takes in what came of an upload. What could not be uploaded is not tried again with every frame.
-    pub(super) fn take_upload(&mut self, texture: Result<Uploaded, String>) {
-        self.maps = if let Ok(Uploaded::Maps(maps)) = texture { Slot::Ready(maps) } else { Slot::Refused };
+    pub(super) fn take_upload(&mut self, texture: Option<Uploaded>) {
+        self.maps = if let Some(Uploaded::Maps(maps)) = texture { Slot::Ready(maps) } else { Slot::Refused };
     }
 
     /// Gives the GPU's memory back.

@@ -24,6 +24,7 @@ pub mod tasks;
 pub mod theme;
 pub mod translate_look;
 pub mod translated;
+pub mod trouble;
 pub mod widgets;
 pub mod words;
 pub mod workers;
@@ -293,7 +294,7 @@ impl App {
         match news {
             News::Joined(id) => self.take_picture(id),
             News::Refused { name, why, .. } => {
-                self.notices.tell(Kind::Failure, w.with("refused", [("name", name), ("why", why)]), None);
+                self.notices.tell(Kind::Failure, w.with("refused", [("name", name), ("why", w.trouble(&*why))]), None);
             }
             News::NoRoom(count) => self.left_out += count,
             News::LeftOut(folder, count) => {
@@ -301,11 +302,13 @@ impl App {
                 let text = self.words.with("folder-left-out", [("folder", name), ("count", count.to_string())]);
                 self.notices.tell(Kind::Warning, text, None);
             }
-            News::Failed(why) => self.notices.tell(Kind::Failure, w.with("job-failed", [("why", why)]), None),
+            News::Failed(why) => {
+                self.notices.tell(Kind::Failure, w.with("job-failed", [("why", w.trouble(&*why))]), None);
+            }
             News::FileFailed(why) => {
                 // Why must be seen.
                 self.closing = false;
-                self.notices.tell(Kind::Failure, why, Some(C::Export));
+                self.notices.tell(Kind::Failure, w.trouble(&*why), Some(C::Export));
                 self.tell_written();
             }
             News::Saved(paths) => {
@@ -398,6 +401,7 @@ impl App {
         if let Some(path) = &self.start.session
             && let Err(why) = self.session.save(path)
         {
+            let why = self.words.trouble(&*why);
             self.notices.tell(Kind::Warning, self.words.with("session-not-saved", [("why", why)]), None);
         }
     }

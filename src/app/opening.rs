@@ -189,7 +189,7 @@ impl App {
                 self.show_next = true;
                 self.studio.file(FileJob::Keep { name: format!("pasted-{stamp}"), picture: Arc::new(picture), folder });
             }
-            Err(e) => self.notices.tell(Kind::Failure, e.to_string(), None),
+            Err(e) => self.notices.tell(Kind::Failure, self.words.trouble(&e), None),
         }
     }
 }

@@ -8,6 +8,8 @@ use super::translate_look::Asked;
 use super::workers::{FileJob, Pixels, Place};
 use crate::gpu::PictureTexture;
 use crate::imaging::{self, Picture};
+use crate::jobs::Trouble;
+use crate::tasks::TaskError;
 use crate::tasks::translate::check_partner;
 
 /// Names of folders that lie beside each other in paired data.
@@ -62,7 +64,7 @@ impl Source {
     ///
     /// # Errors
     /// Those of [`imaging::open`] and [`check_partner`], with the file's path.
-    pub fn read(&self, [width, height]: [u32; 2]) -> Result<Found, (PathBuf, String)> {
+    pub fn read(&self, [width, height]: [u32; 2]) -> Result<Found, (PathBuf, Trouble)> {
         let path = match self {
             Source::File(path) => path.clone(),
             Source::BesideOf(picture) => match beside(picture) {
@@ -70,13 +72,13 @@ impl Source {
                 None => return Ok(None),
             },
         };
-        let opened = imaging::open(&path).map_err(|e| e.to_string()).and_then(|picture| {
-            check_partner([width, height], picture.size()).map_err(|e| e.to_string())?;
+        let opened = imaging::open(&path).map_err(TaskError::from).and_then(|picture| {
+            check_partner([width, height], picture.size())?;
             Ok(picture)
         });
         match opened {
             Ok(picture) => Ok(Some((path, Arc::new(picture.resized_to(width, height))))),
-            Err(why) => Err((path, why)),
+            Err(why) => Err((path, Arc::new(why))),
         }
     }
 }

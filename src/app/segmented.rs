@@ -41,11 +41,11 @@ impl Segmented {
     }
 
     /// Takes in what came of an upload. What could not be uploaded is not tried again with every frame.
-    pub(super) fn take_upload(&mut self, place: &Place, texture: Result<Uploaded, String>) {
+    pub(super) fn take_upload(&mut self, place: &Place, texture: Option<Uploaded>) {
         match (place, texture) {
-            (Place::Map(_, map), Ok(Uploaded::Map(t))) => drop(self.maps.insert(*map, Slot::Ready(t))),
+            (Place::Map(_, map), Some(Uploaded::Map(t))) => drop(self.maps.insert(*map, Slot::Ready(t))),
             (Place::Map(_, map), _) => drop(self.maps.insert(*map, Slot::Refused)),
-            (_, Ok(Uploaded::Labels(t))) => self.labels = Slot::Ready(t),
+            (_, Some(Uploaded::Labels(t))) => self.labels = Slot::Ready(t),
             _ => self.labels = Slot::Refused,
         }
     }

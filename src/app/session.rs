@@ -4,6 +4,7 @@
 //! that cannot be parsed at all is set aside under another name, so that nothing a person wrote by hand is lost.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,8 @@ use super::segment_look::SegmentLook;
 use super::translate_look::TranslateLook;
 use super::words::Language;
 use crate::gpu::composite::Blend;
-use crate::imaging;
+use crate::imaging::{self, ImagingError};
+use crate::jobs::Trouble;
 use crate::nn::Precision;
 use crate::tasks::style::{self, Params};
 use crate::zoo;
@@ -344,13 +346,15 @@ impl Session {
     /// Saves the session: written beside, synced, renamed.
     ///
     /// # Errors
-    /// A sentence that says what the system refused.
-    pub fn save(&self, path: &Path) -> Result<(), String> {
-        let text = toml::to_string_pretty(&self.writable()).map_err(|e| e.to_string())?;
+    /// What the system refused, an [`ImagingError`] mostly.
+    pub fn save(&self, path: &Path) -> Result<(), Trouble> {
+        let text = toml::to_string_pretty(&self.writable()).map_err(|e| Arc::new(e) as Trouble)?;
+        let refused = |e: ImagingError| Arc::new(e) as Trouble;
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+            let failed = |source| ImagingError::Io { action: "write", path: folder.to_owned(), source };
+            std::fs::create_dir_all(folder).map_err(failed).map_err(refused)?;
         }
-        imaging::save_bytes(path, text.as_bytes(), true).map_err(|e| e.to_string())
+        imaging::save_bytes(path, text.as_bytes(), true).map_err(refused)
     }
 }
 

@@ -21,7 +21,7 @@ use super::translated::Translated;
 use super::workers::{FileJob, FileOutcome, Gpu, NetJob, NetOutcome, Pixels, Place, Uploaded, file_work, net_work};
 use crate::gpu::PictureTexture;
 use crate::imaging::Picture;
-use crate::jobs::{Event, Failure, JobId, Worker};
+use crate::jobs::{Event, Failure, JobId, Trouble, Worker};
 use crate::tasks::style::{Params, Stylizer};
 use crate::zoo;
 
@@ -76,14 +76,14 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn take_upload(&mut self, place: &Place, texture: Result<Uploaded, String>) {
+    fn take_upload(&mut self, place: &Place, texture: Option<Uploaded>) {
         match (place, texture) {
-            (Place::Original, Ok(Uploaded::Picture(t))) => self.texture = Slot::Ready(t),
+            (Place::Original, Some(Uploaded::Picture(t))) => self.texture = Slot::Ready(t),
             (Place::Original, _) => self.texture = Slot::Refused,
             (Place::Styled(params), texture) => {
                 if let Some(m) = self.made.iter_mut().find(|m| m.params == *params) {
                     // What could not be uploaded is not tried again with every frame.
-                    m.texture = if let Ok(Uploaded::Picture(t)) = texture { Slot::Ready(t) } else { Slot::Refused };
+                    m.texture = if let Some(Uploaded::Picture(t)) = texture { Slot::Ready(t) } else { Slot::Refused };
                 }
             }
             (Place::Labels(asked) | Place::Map(asked, _), texture) => {
@@ -107,7 +107,7 @@ impl Entry {
                     && partner.path == *path
                 {
                     partner.texture =
-                        if let Ok(Uploaded::Picture(t)) = texture { Slot::Ready(t) } else { Slot::Refused };
+                        if let Some(Uploaded::Picture(t)) = texture { Slot::Ready(t) } else { Slot::Refused };
                 }
             }
         }
@@ -175,15 +175,15 @@ pub enum News {
     /// A picture joined the strip.
     Joined(PictureId),
     /// A file could not be read.
-    Refused { path: PathBuf, name: String, why: String, away: bool },
+    Refused { path: PathBuf, name: String, why: Trouble, away: bool },
     /// There is no room for this many pictures.
     NoRoom(usize),
     /// A network job failed.
-    Failed(String),
+    Failed(Trouble),
     /// Files were written.
     Saved(Vec<PathBuf>),
     /// A file job failed.
-    FileFailed(String),
+    FileFailed(Trouble),
     /// Pixels for the clipboard.
     Copied(ColorImage),
     /// A style's painting.
@@ -427,7 +427,10 @@ impl Studio {
             FileOutcome::Read => None,
             FileOutcome::Painting(style, image) => Some(News::Painting(style, image)),
             FileOutcome::Uploaded { entry, place, texture } => {
-                let why = texture.as_ref().err().filter(|why| !why.is_empty()).cloned();
+                let (texture, why) = match texture {
+                    Ok(texture) => (Some(texture), None),
+                    Err(why) => (None, why),
+                };
                 if let Some(e) = self.entry(entry) {
                     e.take_upload(&place, texture);
                 }

@@ -1,10 +1,12 @@
 //! How a picture is translated and shown: what undo and redo go back and forth over in that task.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::gpu::{Blend, Tint};
 use crate::nn::Precision;
-use crate::tasks::translate::{Direction, Outcome, Params, TranslationModel, models};
+use crate::tasks::translate::{Direction, LeftOut, Outcome, Params, TranslationModel, models};
 
 /// The longer side that stands for the picture's own size, for results are never enlarged.
 pub const OWN_SIZE: u32 = 65_535;
@@ -48,7 +50,7 @@ impl Model {
 }
 
 /// What is known of a model once it is loaded.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     /// What its two kinds of pictures are called, in English.
     pub domains: [String; 2],
@@ -61,7 +63,7 @@ pub struct Facts {
     /// The longer side its networks see unless told otherwise.
     pub longer_side: Option<u32>,
     /// See [`TranslationModel::left_out`].
-    pub left_out: Option<String>,
+    pub left_out: Option<Arc<LeftOut>>,
 }
 
 impl Facts {
@@ -74,7 +76,7 @@ impl Facts {
             directions,
             batch_norm: model.has_batch_norm(),
             longer_side: model.longer_side(),
-            left_out: model.left_out().map(str::to_owned),
+            left_out: model.left_out().cloned(),
         }
     }
 

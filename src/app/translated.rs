@@ -43,13 +43,13 @@ impl Translated {
     }
 
     /// Takes in what came of an upload. What could not be uploaded is not tried again with every frame.
-    pub(super) fn take_upload(&mut self, place: &Place, texture: Result<Uploaded, String>) {
+    pub(super) fn take_upload(&mut self, place: &Place, texture: Option<Uploaded>) {
         match (place, texture) {
-            (Place::Translated(_, part), Ok(Uploaded::Picture(t))) => {
+            (Place::Translated(_, part), Some(Uploaded::Picture(t))) => {
                 self.pictures.insert(*part, Slot::Ready(t));
             }
             (Place::Translated(_, part), _) => drop(self.pictures.insert(*part, Slot::Refused)),
-            (Place::Chart(_, chart), Ok(Uploaded::Map(t))) => drop(self.charts.insert(*chart, Slot::Ready(t))),
+            (Place::Chart(_, chart), Some(Uploaded::Map(t))) => drop(self.charts.insert(*chart, Slot::Ready(t))),
             (Place::Chart(_, chart), _) => drop(self.charts.insert(*chart, Slot::Refused)),
             _ => {}
         }

@@ -19,7 +19,7 @@ use super::studio::PictureId;
 use super::translate_look::{self, Chart, Facts, Model, Part};
 use crate::gpu::{LabelTexture, PictureTexture, ScalarTexture};
 use crate::imaging::Picture;
-use crate::jobs::Failure;
+use crate::jobs::{Failure, Trouble};
 use crate::tasks::caption;
 use crate::tasks::segment::Outcome;
 use crate::tasks::style::{Params, Stylizer};
@@ -250,7 +250,7 @@ pub enum FileOutcome {
     Refused {
         path: PathBuf,
         name: String,
-        why: String,
+        why: Trouble,
         /// Its folder is not there: its disk may only be away.
         away: bool,
     },
@@ -259,7 +259,7 @@ pub enum FileOutcome {
     /// A painting, by the id of its style.
     Painting(String, ColorImage),
     /// Pixels are on the GPU, or why they are not (nothing, where there is no GPU).
-    Uploaded { entry: PictureId, place: Place, texture: Result<Uploaded, String> },
+    Uploaded { entry: PictureId, place: Place, texture: Result<Uploaded, Option<Trouble>> },
     /// These files are written.
     Saved(Vec<PathBuf>),
     /// For the clipboard.
@@ -282,9 +282,5 @@ fn thumb_of(picture: &Picture, side: u32) -> ColorImage {
 
 fn upload(gpu: &Gpu, picture: &Picture) -> Option<Result<Arc<PictureTexture>, Failure>> {
     let (device, queue) = gpu.as_ref()?;
-    Some(
-        PictureTexture::upload(device, queue, picture.size(), &picture.to_srgba8())
-            .map(Arc::new)
-            .map_err(|e| Failure::Failed(e.to_string())),
-    )
+    Some(PictureTexture::upload(device, queue, picture.size(), &picture.to_srgba8()).map(Arc::new).map_err(Failure::of))
 }

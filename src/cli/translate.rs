@@ -178,8 +178,8 @@ fn model(model: Option<&Path>, back: Option<&Path>) -> Result<TranslationModel, 
             load(&path).map_err(|e| asked::unusable(&path, e))?
         }
     };
-    if let Some(said) = model.left_out() {
-        console::say(said);
+    if let Some(left_out) = model.left_out() {
+        console::say(left_out);
     }
     let Some(back) = back else { return Ok(model) };
     if model.directions().len() > 1 {

@@ -16,6 +16,7 @@ use crate::imaging::{ImagingError, Picture, scaled_size};
 use crate::nn::{Pool, Precision, Watch};
 use crate::zoo::{self, Card, TwoWay};
 
+pub use files::LeftOut;
 pub use map::Map;
 use way::Way;
 
@@ -119,7 +120,7 @@ pub struct TranslationModel {
     /// From A, and from B.
     ways: [Option<Way>; 2],
     directions: Vec<Direction>,
-    left_out: Option<String>,
+    left_out: Option<Arc<LeftOut>>,
 }
 
 impl TranslationModel {
@@ -183,7 +184,7 @@ impl TranslationModel {
             let missing = first.reversed();
             match files::way(&other, missing) {
                 Ok(back) => model.join(back, missing),
-                Err(error) => model.left_out = Some(files::left_out(&other, &error)),
+                Err(error) => model.left_out = Some(Arc::new(files::left_out(&other, error))),
             }
         }
         Ok(model)
@@ -203,7 +204,7 @@ impl TranslationModel {
         let mut model = TranslationModel::new(id, networks)?;
         if alone {
             let ways = model.ways.iter_mut().flatten();
-            model.left_out = ways.filter_map(|way| files::join_judge_beside(way, path)).next();
+            model.left_out = ways.filter_map(|way| files::join_judge_beside(way, path)).next().map(Arc::new);
         }
         Ok(model)
     }
@@ -240,9 +241,9 @@ impl TranslationModel {
         Ok(self)
     }
 
-    /// A sentence about a file that lies beside the checkpoint and belongs to it by its name, but cannot be used.
-    pub fn left_out(&self) -> Option<&str> {
-        self.left_out.as_deref()
+    /// A file that lies beside the checkpoint and belongs to it by its name, but cannot be used.
+    pub fn left_out(&self) -> Option<&Arc<LeftOut>> {
+        self.left_out.as_ref()
     }
 
     /// The model's id, or its file's name.

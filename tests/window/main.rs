@@ -658,6 +658,31 @@ fn the_session_is_there_again_in_the_chosen_language() {
 }
 
 #[test]
+fn failures_are_told_in_the_language_of_the_window() {
+    let home = Home::new();
+    std::fs::write(home.path("session.toml"), "language = \"ko\"\n").unwrap();
+    std::fs::write(home.path("phone.heic"), b"\0\0\0\x18ftypheic").unwrap();
+    std::fs::write(home.path("empty.png"), b"").unwrap();
+    std::fs::write(home.path("net.pth"), b"no checkpoint").unwrap();
+    std::fs::create_dir(home.path("folder")).unwrap();
+    home.photo("a.png", 96, 64);
+    let files = ["a.png", "phone.heic", "empty.png", "net.pth", "folder", "gone.png"].map(|name| home.path(name));
+    let mut h = window([1280.0, 800.0], home.start(&files));
+    settled(&mut h);
+    shot(&mut h, "korean-failures");
+    let told: Vec<&str> = h.state().notices.texts().collect();
+    for said in [
+        "HEIC 사진은 열 수 없습니다",
+        "파일이 비어 있음",
+        "읽을 수 있는 체크포인트가 아닙니다",
+        "이 폴더에는 사진이 없습니다",
+        "찾을 수 없습니다",
+    ] {
+        assert!(told.iter().any(|t| t.contains(said)), "{said}: {told:?}");
+    }
+}
+
+#[test]
 fn samples_come_back_too_and_the_picture_that_was_shown() {
     let home = Home::new();
     let names = |h: &Window| h.state().studio.entries.iter().map(|e| e.name.clone()).collect::<Vec<_>>();

@@ -73,8 +73,8 @@ fn model(app: &mut App, ui: &mut Ui) {
 
 /// Two buttons, one for each way; where the model goes but one, how to join the other.
 fn direction(app: &mut App, ui: &mut Ui, facts: Option<&Facts>) {
-    if let Some(why) = facts.and_then(|facts| facts.left_out.as_ref()) {
-        ui.label(caption(why).color(ui.visuals().warn_fg_color));
+    if let Some(left_out) = facts.and_then(|facts| facts.left_out.as_ref()) {
+        ui.label(caption(app.words.trouble(&**left_out)).color(ui.visuals().warn_fg_color));
     }
     let (networks, now) = (app.session.translate.networks(), app.way_now());
     let gap = 4.0;

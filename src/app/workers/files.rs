@@ -7,15 +7,15 @@ use egui::ColorImage;
 
 use super::captions;
 use super::{FileJob, FileOutcome, GALLERY, Gpu, Pixels, Place, THUMB, Uploaded, thumb_of};
+use crate::app::trouble::NoPictures;
 use crate::gpu::{GpuError, LabelTexture, PictureTexture, ScalarTexture};
 use crate::imaging::{self, Format, Listing};
-use crate::jobs::{Desk, Failure};
+use crate::jobs::{Desk, Failure, Trouble};
 use crate::tasks::translate::Map;
 use crate::zoo::{self, WordMap, ZooError};
 
 pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutcome>) -> Result<FileOutcome, Failure> {
     move |job, desk| {
-        let failed = |e: imaging::ImagingError| Failure::Failed(e.to_string());
         match job {
             FileJob::List(paths) => Ok(FileOutcome::Listed(listed(desk, paths))),
             FileJob::Open(path) => Ok(match imaging::open(path) {
@@ -25,7 +25,7 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
                     path: Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
                     picture: Arc::new(picture),
                 },
-                Err(e) => FileOutcome::refused(path, e.to_string()),
+                Err(e) => FileOutcome::refused(path, Arc::new(e)),
             }),
             FileJob::Keep { name, picture, folder } => {
                 let path = folder.as_ref().map(|f| f.join(format!("{name}.png")));
@@ -48,7 +48,7 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
                 })
             }
             FileJob::Sample { name, bytes } => {
-                let picture = imaging::decode(bytes).map_err(failed)?;
+                let picture = imaging::decode(bytes).map_err(Failure::of)?;
                 Ok(FileOutcome::Opened {
                     thumb: thumb_of(&picture, THUMB),
                     name: (*name).into(),
@@ -58,14 +58,14 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
             }
             FileJob::Paintings => {
                 for (style, bytes) in crate::zoo::paintings() {
-                    let picture = imaging::decode(bytes).map_err(failed)?;
+                    let picture = imaging::decode(bytes).map_err(Failure::of)?;
                     desk.part(FileOutcome::Painting((*style).to_owned(), thumb_of(&picture, GALLERY)));
                 }
                 Ok(FileOutcome::Read)
             }
             FileJob::Recognise(path) => Ok(match recognised(path) {
                 Ok(task) => FileOutcome::Recognised { path: path.clone(), task },
-                Err(e) => FileOutcome::refused(path, e.to_string()),
+                Err(e) => FileOutcome::refused(path, Arc::new(e)),
             }),
             FileJob::Partner { entry, source, size } => {
                 let found = source.read(*size).unwrap_or_else(|(path, why)| {
@@ -82,16 +82,16 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
             }),
             FileJob::Upload { entry, place, pixels } => {
                 let texture = match &gpu {
-                    Some(gpu) => place.texture(gpu, pixels).map_err(|e| e.to_string()),
-                    None => Err(String::new()),
+                    Some(gpu) => place.texture(gpu, pixels).map_err(|e| Some(Arc::new(e) as Trouble)),
+                    None => Err(None),
                 };
                 Ok(FileOutcome::Uploaded { entry: *entry, place: place.clone(), texture })
             }
             FileJob::Export { product, path, replace } => {
-                product.save(path, *replace).map(|()| FileOutcome::Saved(product.files(path))).map_err(failed)
+                product.save(path, *replace).map(|()| FileOutcome::Saved(product.files(path))).map_err(Failure::of)
             }
             FileJob::Copy(composition) => {
-                let p = composition.compose().map_err(failed)?;
+                let p = composition.compose().map_err(Failure::of)?;
                 let size = [p.width() as usize, p.height() as usize];
                 Ok(FileOutcome::Composed(ColorImage::from_rgba_unmultiplied(size, &p.to_srgba8())))
             }
@@ -127,7 +127,7 @@ impl Place {
 }
 
 impl FileOutcome {
-    fn refused(path: &Path, why: String) -> FileOutcome {
+    fn refused(path: &Path, why: Trouble) -> FileOutcome {
         let away = path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.exists());
         FileOutcome::Refused { path: path.to_owned(), name: name_of(path), why, away }
     }
@@ -137,10 +137,10 @@ impl FileOutcome {
 fn listed(desk: &Desk<FileOutcome>, paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for path in paths {
-        let refused = |why| desk.part(FileOutcome::refused(path, why));
+        let refused = |why: Trouble| desk.part(FileOutcome::refused(path, why));
         match path.is_dir().then(|| Listing::of(path)) {
             None => all.push(path.clone()),
-            Some(Ok(inside)) if inside.pictures.is_empty() => refused("There are no pictures in this folder.".into()),
+            Some(Ok(inside)) if inside.pictures.is_empty() => refused(Arc::new(NoPictures)),
             Some(Ok(inside)) => {
                 let count = inside.others.len() + inside.folders;
                 if count > 0 {
@@ -148,7 +148,7 @@ fn listed(desk: &Desk<FileOutcome>, paths: &[PathBuf]) -> Vec<PathBuf> {
                 }
                 all.extend(inside.pictures);
             }
-            Some(Err(e)) => refused(e.to_string()),
+            Some(Err(e)) => refused(Arc::new(e)),
         }
     }
     all

@@ -24,7 +24,7 @@ pub(in crate::app) fn net_work(gpu: Gpu) -> impl FnMut(&NetJob, &Desk<NetOutcome
     let mut captioners = Captioners::default();
     let failed = |e: TaskError| match e {
         TaskError::Cancelled => Failure::Cancelled,
-        other => Failure::Failed(other.to_string()),
+        other => Failure::of(other),
     };
     move |job, desk| {
         match job {

@@ -41,19 +41,29 @@ pub(super) fn way(path: &Path, direction: Direction) -> Result<Way, TaskError> {
     Ok(way)
 }
 
+/// A file that lies beside a checkpoint and belongs to it by its name, but cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{} lies beside the checkpoint but is left out: {why}", path.display())]
+pub struct LeftOut {
+    /// The file.
+    pub path: PathBuf,
+    /// Why it cannot be used.
+    pub why: TaskError,
+}
+
 /// Joins the discriminator whose file lies beside the generator's, if it can be used; if not, says why.
-pub(super) fn join_judge_beside(way: &mut Way, path: &Path) -> Option<String> {
+pub(super) fn join_judge_beside(way: &mut Way, path: &Path) -> Option<LeftOut> {
     let beside = JUDGES.iter().find_map(|[generator, judge]| renamed(path, generator, judge));
     let beside = beside.filter(|path| path.is_file() && !way.has_judge())?;
     let joined = zoo::read_tensors(&beside).map_err(TaskError::from).and_then(|tensors| way.join_judge(tensors));
-    joined.err().map(|error| left_out(&beside, &error))
+    joined.err().map(|why| left_out(&beside, why))
 }
 
 /// Tells that a file was found beside another but not used.
-pub(super) fn left_out(path: &Path, error: &TaskError) -> String {
-    let said = format!("{} lies beside the checkpoint but is left out: {error}", path.display());
-    log::warn!("{said}");
-    said
+pub(super) fn left_out(path: &Path, why: TaskError) -> LeftOut {
+    let left_out = LeftOut { path: path.to_owned(), why };
+    log::warn!("{left_out}");
+    left_out
 }
 
 #[cfg(test)]
