@@ -135,6 +135,7 @@ impl Words {
             Kind::Svg => "error-kind-svg",
             Kind::WebPage => "error-kind-web-page",
             Kind::Variant(format) => return self.with("error-kind-variant", [("format", format)]),
+            Kind::Picture => "error-kind-picture",
             Kind::Unknown => "error-kind-unknown",
         })
     }

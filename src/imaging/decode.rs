@@ -294,7 +294,7 @@ fn read_samples(decoder: impl ImageDecoder, colour_type: ColorType, pixels: usiz
             decoder.read_image(buffer).map_err(from_image)?;
             from_floats(&values, channels)
         }
-        _ => Err(ImagingError::Unsupported { what: Kind::Variant(format!("picture ({colour_type:?})")) }),
+        _ => Err(ImagingError::Unsupported { what: Kind::Picture }),
     }
 }
 
@@ -369,8 +369,8 @@ fn from_image(error: ImageError) -> ImagingError {
                 ImageFormatHint::Exact(format) => format.extensions_str().first(),
                 _ => None,
             };
-            let name = format.map_or("picture".to_owned(), |f| f.to_uppercase());
-            ImagingError::Unsupported { what: Kind::Variant(name) }
+            let what = format.map_or(Kind::Picture, |f| Kind::Variant(f.to_uppercase()));
+            ImagingError::Unsupported { what }
         }
         ImageError::Limits(e) => ImagingError::TooLarge {
             reason: match e.kind() {

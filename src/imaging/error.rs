@@ -128,6 +128,9 @@ pub enum Kind {
     /// A picture of a format that is read, but of a rare form: the format's name.
     #[error("this kind of {0}")]
     Variant(String),
+    /// A picture of a rare form.
+    #[error("this kind of picture")]
+    Picture,
     /// Anything else.
     #[error("this file")]
     Unknown,

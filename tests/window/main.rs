@@ -676,7 +676,7 @@ fn failures_are_told_in_the_language_of_the_window() {
         "파일이 비어 있음",
         "읽을 수 있는 체크포인트가 아닙니다",
         "이 폴더에는 사진이 없습니다",
-        "찾을 수 없습니다",
+        "그런 파일이나 폴더가 없습니다",
     ] {
         assert!(told.iter().any(|t| t.contains(said)), "{said}: {told:?}");
     }
