@@ -151,7 +151,7 @@ impl App {
     ///
     /// # Errors
     /// When the system refuses threads.
-    pub fn new(cc: &eframe::CreationContext<'_>, start: Start) -> std::io::Result<Self> {
+    pub fn new(cc: &eframe::CreationContext<'_>, mut start: Start) -> std::io::Result<Self> {
         let ctx = &cc.egui_ctx;
         theme::install(ctx);
         let (mut session, warning) = start.session.as_deref().map_or((Session::default(), None), Session::load);
@@ -161,7 +161,11 @@ impl App {
             let text = match w {
                 Warning::Values(names) => words.with("session-values", [("names", names)]),
                 Warning::SetAside(path) => words.with("session-aside", [("path", path)]),
-                Warning::Unreadable(why) => words.with("session-unreadable", [("why", why)]),
+                Warning::Unreadable(why) => {
+                    // What cannot be read may not be replaced by defaults.
+                    start.session = None;
+                    words.with("session-unreadable", [("why", words.trouble(&*why))])
+                }
             };
             notices.tell(Kind::Warning, text, None);
         }
@@ -263,6 +267,24 @@ impl App {
     pub fn paint_again(&mut self) {
         self.asked_params = None;
         self.studio.gallery_again();
+    }
+
+    /// Lets what is chosen be asked for again, after a cancelled or failed job.
+    pub fn ask_again(&mut self) {
+        self.asked_params = None;
+        self.asked_segmentations.clear();
+        self.asked_translations.clear();
+        self.asked_captions.clear();
+        self.studio.met.retain(|_, facts| facts.is_some());
+    }
+
+    /// Whether there is a model of the task that is chosen.
+    pub fn has_model(&self) -> bool {
+        match self.session.task {
+            Task::Style | Task::Segment => true,
+            Task::Translate => !self.session.translate.model.is_empty(),
+            Task::Caption => !self.session.caption.model.is_empty(),
+        }
     }
 
     /// Whether a dialog is open over the window.
@@ -376,6 +398,12 @@ impl App {
             Task::Translate => self.want_translations(id),
             Task::Caption => self.want_captions(id),
         }
+        // What failed or was cancelled is not waited for.
+        if self.studio.nets.is_idle()
+            && let Some(export) = self.export.as_mut().filter(|export| export.waiting)
+        {
+            export.waiting = false;
+        }
     }
 
     fn remember(&mut self, ctx: &egui::Context) {
@@ -428,7 +456,7 @@ impl eframe::App for App {
             self.end_restoring();
         }
         for problem in self.gpu_health.iter().flat_map(|h| h.drain()) {
-            self.notices.tell(Kind::Failure, problem.text, None);
+            self.notices.tell(Kind::Failure, self.words.trouble(&problem), None);
         }
         match self.dialogs.answer() {
             Some(Answer::Open(paths)) => self.open(paths),

@@ -184,7 +184,7 @@ impl App {
         let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
         match Picture::from_rgba8(w, h, rgba) {
             Ok(picture) => {
-                let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+                let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
                 let folder = self.start.pasted();
                 self.show_next = true;
                 self.studio.file(FileJob::Keep { name: format!("pasted-{stamp}"), picture: Arc::new(picture), folder });

@@ -50,6 +50,11 @@ impl Studio {
         self.nets.jobs().any(|j| j.entry() == Some(id) && request.is_served_by(j))
     }
 
+    /// Whether something runs or waits for the shown picture, or a model is loaded for it.
+    pub fn works_on_shown(&self) -> bool {
+        self.nets.jobs().any(|j| j.entry().is_none_or(|id| Some(id) == self.selected))
+    }
+
     /// Stops the running job where settings that are `wanted` of the same picture now took the place of its own.
     pub fn give_up(&mut self, wanted: &[(PictureId, impl Request)]) {
         let stale = |job: &NetJob| {

@@ -311,7 +311,10 @@ impl Session {
         let text = match std::fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return (Self::default(), None),
-            Err(e) => return (Self::default(), Some(Warning::Unreadable(e.to_string()))),
+            Err(source) => {
+                let why = ImagingError::Io { action: "read", path: path.to_owned(), source };
+                return (Self::default(), Some(Warning::Unreadable(Arc::new(why))));
+            }
         };
         match Self::parse(&text) {
             Ok((s, bad)) if bad.is_empty() => (s, None),
@@ -359,14 +362,14 @@ impl Session {
 }
 
 /// What was wrong with a session file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Warning {
     /// These values had to be replaced by their defaults.
     Values(String),
     /// The whole file was no TOML; it now lies here.
     SetAside(String),
-    /// The system would not let us read it.
-    Unreadable(String),
+    /// The system would not let us read it; it must not be written over.
+    Unreadable(Trouble),
 }
 
 /// Where the session lives: the platform's folder for settings.
@@ -424,7 +427,8 @@ mod tests {
         let path = dir.path().join("session.toml");
         s.save(&path).unwrap();
         let (back, warning) = Session::load(&path);
-        assert_eq!((warning, back.scale, back.selected), (None, 1.5, 1));
+        assert!(warning.is_none());
+        assert_eq!((back.scale, back.selected), (1.5, 1));
         assert_eq!(back.pictures, [PathBuf::from("a.png"), "b.png".into()]);
     }
 

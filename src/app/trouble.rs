@@ -1,7 +1,8 @@
 //! What went wrong, in the window's language.
 //!
 //! Errors say what they are in English, for the command line and an English window. The other catalogues have a message for
-//! each under `error-…`, with its fields as arguments; what comes out of libraries and drivers stays as it is.
+//! each under `error-…`, with its fields as arguments. Details stay as they are, in brackets: what libraries and drivers say, and
+//! which part of a checkpoint does not fit.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -245,6 +246,8 @@ impl Words {
                 let size = format!("{width} × {height}");
                 self.with("error-bad-shape", [("samples", samples.to_string()), ("size", size)])
             }
+            GpuError::MemoryFull => self.get("error-graphics-memory-full"),
+            GpuError::Lost { reason } => self.with("error-device-lost", [("why", reason)]),
             GpuError::Refused { reason } => self.with("error-driver", [("why", reason)]),
         }
     }

@@ -8,15 +8,6 @@ use super::{GpuError, one_line};
 /// How many different messages are remembered; more than this is noise.
 const REMEMBERED: usize = 64;
 
-/// One thing to tell the person about the GPU.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GpuMessage {
-    /// One sentence: what happened and what to do.
-    pub text: String,
-    /// The device is gone: nothing can be drawn until the program is started again.
-    pub fatal: bool,
-}
-
 /// Collects the errors that no error scope caught, and the loss of the device. Clones share what they collect.
 ///
 /// Without it wgpu turns such an error into a panic. Each different message is told once, however many frames repeat it.
@@ -25,8 +16,8 @@ pub struct GpuHealth(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    told: HashSet<String>,
-    waiting: Vec<GpuMessage>,
+    told: HashSet<GpuError>,
+    waiting: Vec<GpuError>,
     lost: bool,
 }
 
@@ -58,8 +49,8 @@ impl GpuHealth {
         health
     }
 
-    /// The messages that came since the last call, oldest first.
-    pub fn drain(&self) -> Vec<GpuMessage> {
+    /// What came since the last call, oldest first: things to tell the person.
+    pub fn drain(&self) -> Vec<GpuError> {
         std::mem::take(&mut self.state().waiting)
     }
 
@@ -70,24 +61,19 @@ impl GpuHealth {
     }
 
     fn lose(&self, what: &str) {
-        let text = format!(
-            "The graphics device was lost and the window can no longer be drawn: start Lucida again, and update the \
-             graphics driver if it happens often ({}).",
-            one_line(what)
-        );
         let mut state = self.state();
         if !std::mem::replace(&mut state.lost, true) {
-            state.waiting.push(GpuMessage { text, fatal: true });
+            state.waiting.push(GpuError::Lost { reason: one_line(what) });
         }
     }
 
-    /// Queues a message unless it was told before; true if it is new.
-    fn tell(&self, text: String) -> bool {
+    /// Queues an error unless it was told before; true if it is new.
+    fn tell(&self, error: GpuError) -> bool {
         let mut state = self.state();
         // Everything fails on a lost device; one message about it is enough.
-        let new = !state.lost && state.told.len() < REMEMBERED && state.told.insert(text.clone());
+        let new = !state.lost && state.told.len() < REMEMBERED && state.told.insert(error.clone());
         if new {
-            state.waiting.push(GpuMessage { text, fatal: false });
+            state.waiting.push(error);
         }
         new
     }
@@ -98,12 +84,10 @@ impl GpuHealth {
     }
 }
 
-fn explain(error: &wgpu::Error) -> String {
+fn explain(error: &wgpu::Error) -> GpuError {
     match error {
-        wgpu::Error::OutOfMemory { .. } => {
-            "The graphics memory is full: close other pictures or programs and try again.".to_owned()
-        }
-        error => GpuError::refused(error).to_string(),
+        wgpu::Error::OutOfMemory { .. } => GpuError::MemoryFull,
+        error => GpuError::refused(error),
     }
 }
 
@@ -111,14 +95,18 @@ fn explain(error: &wgpu::Error) -> String {
 mod tests {
     use super::*;
 
+    fn trouble(number: usize) -> GpuError {
+        GpuError::Refused { reason: format!("trouble {number}") }
+    }
+
     #[test]
     fn each_message_is_told_once_and_not_without_end() {
         let health = GpuHealth::default();
         for number in 0..1000 {
-            health.tell(format!("trouble {}", number % 100));
+            health.tell(trouble(number % 100));
         }
         assert_eq!(health.drain().len(), REMEMBERED);
-        assert!(!health.tell("trouble 0".to_owned()));
+        assert!(!health.tell(trouble(0)));
         assert!(health.drain().is_empty());
     }
 
@@ -127,9 +115,8 @@ mod tests {
         let health = GpuHealth::default();
         health.lose("  driver\n reset. ");
         health.lose("again");
-        assert!(!health.tell("a buffer is invalid".to_owned()));
-        let messages = health.drain();
-        assert!(messages.len() == 1 && messages[0].fatal && health.is_lost());
-        assert!(messages[0].text.ends_with("(driver reset)."), "{}", messages[0].text);
+        assert!(!health.tell(trouble(0)));
+        assert!(health.is_lost());
+        assert_eq!(health.drain(), [GpuError::Lost { reason: "driver reset".to_owned() }]);
     }
 }

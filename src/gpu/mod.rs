@@ -33,7 +33,7 @@ pub use canvas::{install, paint};
 pub use colormap::Colormap;
 pub use composite::Blend;
 pub use compositor::{Compositor, Prepared};
-pub use health::{GpuHealth, GpuMessage};
+pub use health::GpuHealth;
 pub use labels::{LabelTexture, ScalarTexture};
 pub use memory::GpuMemory;
 pub use overlay::{Interpolation, Overlay, OverlayMode, Tint, TintMode};
@@ -47,7 +47,7 @@ pub use view::{MAX_ZOOM, View};
 pub const HANGUL: &[u8] = include_bytes!("../../assets/fonts/NotoSansKR-subset.otf");
 
 /// What can go wrong with the GPU; each says in one sentence what happened and what to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum GpuError {
     /// No adapter can be used at all. The command line still works.
@@ -75,6 +75,18 @@ pub enum GpuError {
     OutOfMemory {
         /// Bytes the picture needs, mip levels included.
         needed: u64,
+    },
+    /// The GPU has no room for something that is no picture.
+    #[error("The graphics memory is full: close other pictures or programs and try again.")]
+    MemoryFull,
+    /// The device is gone: nothing can be drawn until the program is started again.
+    #[error(
+        "The graphics device was lost and the window can no longer be drawn: start Lucida again, and update the \
+         graphics driver if it happens often ({reason})."
+    )]
+    Lost {
+        /// What the driver said, on one line.
+        reason: String,
     },
     /// The bytes handed in are not a picture of that size.
     #[error("A picture of {} x {} pixels needs width x height x 4 bytes and at least one pixel, but {bytes} bytes came.", size[0], size[1])]

@@ -70,7 +70,7 @@ pub enum ImagingError {
 /// What a person can do when the operating system refuses: an end for the sentence that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Advice {
-    /// This one may not be written to.
+    /// This one may not be written to, or is not there.
     #[error("; choose another folder")]
     OtherFolder,
     /// The disk is full.
@@ -90,7 +90,13 @@ pub enum Advice {
 /// What to do when the operating system refuses to `action` ("read", "write", ...).
 pub fn advice(action: &str, refused: &io::Error) -> Advice {
     match (action, refused.kind()) {
-        ("write", io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => Advice::OtherFolder,
+        (
+            "write",
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory,
+        ) => Advice::OtherFolder,
         ("write", io::ErrorKind::StorageFull) => Advice::FreeSpace,
         (_, io::ErrorKind::PermissionDenied) => Advice::AllowReading,
         ("read", io::ErrorKind::NotFound) => Advice::CheckName,

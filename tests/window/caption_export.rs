@@ -5,7 +5,7 @@ use lucida::app::commands::Command;
 use lucida::app::product::Product;
 use lucida::gpu::attention;
 
-use crate::caption::{ATTENDS, begun, captioned, look, told};
+use crate::caption::{ATTENDS, PLAIN, begun, captioned, look, told};
 use crate::*;
 
 #[test]
@@ -93,4 +93,14 @@ fn every_picture_gets_its_caption() {
     assert!(lucida::app::rescue::results(h.state(), &home.path("rescued")) >= 3);
     let rescued = home.path(&format!("rescued/02-b-{ATTENDS}-1.txt"));
     assert!(!std::fs::read_to_string(rescued).unwrap().trim_end().is_empty());
+    // Without attention the sentence is what there is to save.
+    h.state_mut().session.caption.model = PLAIN.into();
+    h.run_steps(3);
+    captioned(&mut h);
+    lucida::app::panels::export::all(h.state_mut(), &folder);
+    settled(&mut h);
+    let told = h.state().told().unwrap().sentence().unwrap().text() + "\n";
+    let stem = Path::new(&h.state().studio.current().unwrap().name).file_stem().unwrap().display().to_string();
+    assert_eq!(std::fs::read_to_string(folder.join(format!("{stem}-{PLAIN}.txt"))).unwrap(), told);
+    assert_eq!(imaging::pictures_in(&folder).unwrap().len(), 3);
 }

@@ -284,6 +284,34 @@ fn an_export_waits_for_its_result() {
 }
 
 #[test]
+fn an_export_makes_what_was_cancelled_and_does_not_wait_for_what_was_cancelled_again() {
+    let home = Home::new();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("big.png", 1600, 1200)]));
+    let cancel = |h: &mut Window| {
+        until(h, "the job", |a| a.studio.nets.jobs().any(|j| matches!(j, NetJob::Style { .. })));
+        h.state_mut().ask(Command::CancelAll);
+        until(h, "the end of all jobs", |a| a.studio.nets.is_idle());
+    };
+    cancel(&mut h);
+    h.key_press_modifiers(Modifiers::COMMAND, Key::E);
+    h.run_steps(2);
+    let out = home.path("out.png");
+    name_file(&mut h, &out);
+    for made in [false, true] {
+        h.get_by_label("There is no result yet. Exporting makes it first.");
+        h.get_by_role_and_label(Role::Button, "Export").click();
+        h.run_steps(2);
+        h.get_by_label("The result is not finished yet. Saving waits for it.");
+        match made {
+            false => cancel(&mut h),
+            true => until(&mut h, "the file", |a| a.notices.texts().any(|t| t.contains("out.png"))),
+        }
+        h.run_steps(2);
+        assert_eq!(out.exists(), made);
+    }
+}
+
+#[test]
 fn who_names_a_file_while_the_result_arrives_keeps_the_cursor() {
     let home = Home::new();
     let mut h = window([1280.0, 800.0], home.start(&[home.photo("big.png", 1600, 1200)]));
@@ -734,6 +762,21 @@ fn pictures_whose_disk_is_away_come_back_with_it() {
     std::fs::rename(home.path("drawer"), home.path("disk")).unwrap();
     let h = visit(&home, &[], 4);
     assert_eq!(names(&h), "b.png a.png b.png a.png");
+}
+
+#[test]
+fn settings_that_cannot_be_read_are_left_as_they_are() {
+    let home = Home::new();
+    let settings = home.path("session.toml");
+    std::fs::create_dir(&settings).unwrap();
+    let mut h = window([1280.0, 800.0], home.start(&[home.photo("a.png", 60, 40)]));
+    settled(&mut h);
+    assert!(h.state().notices.texts().any(|t| t.contains("changes will not be remembered")));
+    h.state_mut().session.scale = 1.25;
+    h.run_steps(3);
+    eframe::App::on_exit(h.state_mut());
+    assert!(settings.is_dir());
+    assert!(!h.state().notices.texts().any(|t| t.contains("could not be saved")));
 }
 
 #[test]

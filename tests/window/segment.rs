@@ -260,6 +260,7 @@ fn the_mirror_image_counts_unless_a_person_says_otherwise() {
     let kept = h.state().studio.current().unwrap().segmented.len();
     h.get_by_label("Look twice (mirror image too)").click();
     h.run_steps(3);
+    settled(&mut h);
     assert_eq!(shown(&h).outcome.labels, twice, "the first result is still there");
     assert_eq!(h.state().studio.current().unwrap().segmented.len(), kept, "nothing was worked out again");
 }

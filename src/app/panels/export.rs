@@ -8,13 +8,13 @@ use egui::{Key, Role, TextEdit, Ui, WidgetInfo};
 use lucide_icons::Icon;
 
 use crate::app::App;
-use crate::app::compose::Composition;
+use crate::app::compose::{Composition, Over};
 use crate::app::dialogs::Ask;
 use crate::app::notices::Kind;
 use crate::app::panels::open_path::path_of;
 use crate::app::product::Product;
 use crate::app::segment_look::Shown;
-use crate::app::session::Task;
+use crate::app::session::{CompareMode, Task};
 use crate::app::widgets::{asks_default, caption, dialog, icon, icon_button, main_button, named};
 use crate::app::workers::FileJob;
 use crate::gpu::OverlayMode;
@@ -28,7 +28,7 @@ pub struct State {
     what: What,
     replace: bool,
     /// It is to be saved once it is finished.
-    waiting: bool,
+    pub(in crate::app) waiting: bool,
     /// The field takes the keyboard once, when the dialog opens.
     opened: bool,
 }
@@ -94,8 +94,18 @@ pub fn all(app: &mut App, folder: &Path) {
         // Two pictures of the same name from different folders must not end in one file.
         let stem = stem(&e.name);
         let stems = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
-        let mut paths = stems.map(|stem| free_name(folder, &stem, app, What::Picture));
+        // Without attention there is but the photo to be seen.
+        let text = match &seen.over {
+            Over::Attention(told, ..) if !told.attends() => told.sentence().map(|s| s.text() + "\n"),
+            _ => None,
+        };
+        let what = if text.is_some() { What::Sentence } else { What::Picture };
+        let mut paths = stems.map(|stem| free_name(folder, &stem, app, what));
         let Some(mut path) = paths.find(|path| taken.insert(path.clone())) else { continue };
+        if let Some(text) = text {
+            jobs.push(FileJob::Export { product: Product::Text(text), path, replace: false });
+            continue;
+        }
         if cut_out(app) && path.extension().is_some_and(|e| e == "jpg") {
             // It could not hold what is cut away.
             path.set_extension("png");
@@ -126,7 +136,12 @@ pub fn show(app: &mut App, ui: &Ui) {
     let modal = dialog(ui, "export").show(ui.ctx(), |ui| {
         ui.set_width(480.0);
         ui.heading(app.words.get("export-title"));
-        let key = if state.what == What::Picture { "export-size" } else { "export-size-part" };
+        let key = match (state.what, app.session.task, app.session.compare) {
+            (What::Picture, Task::Segment, _) => "export-size-segment",
+            (What::Picture, _, CompareMode::Result) | (What::Picture, Task::Caption, _) => "export-size",
+            (What::Picture, ..) => "export-size-alone",
+            _ => "export-size-part",
+        };
         if let Some([width, height]) = seen.size().filter(|_| state.what.is_picture()) {
             ui.label(caption(app.words.with(key, [("width", width), ("height", height)])));
         }
@@ -139,7 +154,9 @@ pub fn show(app: &mut App, ui: &Ui) {
                 if state.waiting {
                     ui.spinner();
                 }
-                ui.colored_label(ui.visuals().warn_fg_color, app.words.get("export-no-result"));
+                let key =
+                    if state.waiting || app.studio.works_on_shown() { "export-no-result" } else { "export-makes-it" };
+                ui.colored_label(ui.visuals().warn_fg_color, app.words.get(key));
             });
         }
 
@@ -165,7 +182,7 @@ pub fn show(app: &mut App, ui: &Ui) {
                 r.request_focus();
             }
             if r.changed() {
-                state.replace = false;
+                (state.replace, state.waiting) = (false, false);
                 // The ending says it, too.
                 if let (None, Some(format)) = (state.what.ending(), format_of(&state.path, 90)) {
                     app.session.export.format = format.extension().to_owned();
@@ -180,7 +197,7 @@ pub fn show(app: &mut App, ui: &Ui) {
         });
 
         let product = product(app, &state);
-        let mut possible = product.is_some();
+        let mut possible = product.is_some() && app.has_model();
         if state.what.ending().is_none() {
             format(app, ui, &mut state);
             possible &= losses(app, ui, &state, &seen);
@@ -211,7 +228,9 @@ pub fn show(app: &mut App, ui: &Ui) {
             let text = app.words.get("export-save");
             let ready = possible && (!exists || state.replace) && !state.path.trim().is_empty();
             let r = named(ui.add_enabled(ready, main_button(ui, &text, Icon::Download)), Role::Button, &text);
-            state.waiting |= ready && (r.clicked() || entered);
+            if ready && (r.clicked() || entered) && !std::mem::replace(&mut state.waiting, true) && !finished {
+                app.ask_again();
+            }
             save = ready && finished && state.waiting;
             if ui.button(app.words.get("cancel")).clicked() {
                 ui.close();
@@ -242,7 +261,7 @@ fn what(app: &App, ui: &mut Ui, state: &mut State, has_result: bool) {
                     let name = app.studio.current().map(|e| e.name.clone()).unwrap_or_default();
                     state.what = what;
                     state.path = free_name(&folder, &stem(&name), app, what).display().to_string();
-                    state.replace = false;
+                    (state.replace, state.waiting) = (false, false);
                 }
             }
         });

@@ -14,6 +14,7 @@ use crate::app::session::Task;
 use crate::app::studio::Entry;
 use crate::app::styled::Made;
 use crate::app::theme::{self, RADIUS};
+use crate::app::translate_look;
 use crate::app::translated::Translated;
 use crate::app::widgets::{caption, elide, icon_only};
 use crate::nn::Precision;
@@ -149,7 +150,7 @@ fn results(app: &App) -> Vec<Result> {
                     face: Face::Picture(t.thumb.clone(), last_part(&model)),
                     name: format!("{model} · {way}"),
                     seconds: t.outcome.seconds,
-                    how: app.statistics(&t.asked).into_iter().collect(),
+                    how: translated_how(app, &t.asked),
                     chosen: asked.as_ref().is_some_and(|asked| t.asked.covers(asked)),
                 }
             };
@@ -165,7 +166,12 @@ fn results(app: &App) -> Vec<Result> {
                     face: Face::Text(text),
                     name: format!("{} · {beam}", app.model_name(&c.asked.model)),
                     seconds: c.outcome.seconds,
-                    how: told.sentence().map(|s| app.log_prob(s)).into_iter().collect(),
+                    how: told
+                        .sentence()
+                        .map(|s| app.log_prob(s))
+                        .into_iter()
+                        .chain(how(app, None, c.asked.params.precision))
+                        .collect(),
                     chosen: asked.as_ref() == Some(&c.asked),
                 }
             };
@@ -188,6 +194,13 @@ fn segmented_how(app: &App, params: &segment::Params) -> Vec<String> {
     let mut lines = how(app, params.longer_side, params.precision);
     lines.extend(params.twice.map(|twice| app.words.get(if twice { "looked-twice" } else { "looked-once" })));
     lines.extend(params.refine.map(|_| app.words.get("crf")));
+    lines
+}
+
+/// The same of a translation.
+fn translated_how(app: &App, asked: &translate_look::Asked) -> Vec<String> {
+    let mut lines = how(app, asked.params.longer_side, asked.params.precision);
+    lines.extend(app.statistics(asked));
     lines
 }
 

@@ -15,7 +15,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         ui.horizontal_centered(|ui| {
             if let Some(e) = app.studio.current() {
                 let p = &e.picture;
-                let depth = if p.is_sixteen_bit() { " 16-bit" } else { "" };
+                let depth =
+                    if p.is_sixteen_bit() { format!(" {}", app.words.get("sixteen-bit")) } else { String::new() };
                 let name = elide(&e.name, if narrow { 18 } else { 36 });
                 let text = format!("{name}   {} × {}   {}{depth}", p.width(), p.height(), p.colour_name());
                 ui.label(caption(text))

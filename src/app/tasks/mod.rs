@@ -185,7 +185,8 @@ impl App {
         let key = format!("model-{model}-tip");
         match self.words.has(&key) {
             true => self.words.get(&key),
-            false => self.words.with("segment-checkpoint", [("path", model)]),
+            false if zoo::is_checkpoint(Path::new(model)) => self.words.with("segment-checkpoint", [("path", model)]),
+            false => self.words.with("model-added", [("id", model)]),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::captions;
 use super::{FileJob, FileOutcome, GALLERY, Gpu, Pixels, Place, THUMB, Uploaded, thumb_of};
 use crate::app::trouble::NoPictures;
 use crate::gpu::{GpuError, LabelTexture, PictureTexture, ScalarTexture};
-use crate::imaging::{self, Format, Listing};
+use crate::imaging::{self, Format, ImagingError, Listing, Picture};
 use crate::jobs::{Desk, Failure, Trouble};
 use crate::tasks::translate::Map;
 use crate::zoo::{self, WordMap, ZooError};
@@ -31,12 +31,8 @@ pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutc
                 let path = folder.as_ref().map(|f| f.join(format!("{name}.png")));
                 if let Some(path) = &path {
                     // Without a place to keep it the picture is still shown; only the next start will not have it.
-                    let kept = std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
-                        .map_err(|e| e.to_string())
-                        .and_then(|()| imaging::encode(picture, Format::Png).map_err(|e| e.to_string()))
-                        .and_then(|bytes| imaging::save_bytes(path, &bytes, true).map_err(|e| e.to_string()));
-                    if let Err(why) = kept {
-                        log::warn!("a pasted picture could not be kept: {why}");
+                    if let Err(why) = kept(picture, path) {
+                        desk.part(FileOutcome::refused(path, Arc::new(why)));
                     }
                 }
                 let path = path.filter(|p| p.exists());
@@ -133,6 +129,14 @@ impl FileOutcome {
     }
 }
 
+/// Writes a pasted picture to `path`, with its folder.
+fn kept(picture: &Picture, path: &Path) -> Result<(), ImagingError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let failed = |source| ImagingError::Io { action: "write", path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    imaging::save_bytes(path, &imaging::encode(picture, Format::Png)?, false)
+}
+
 /// The pictures that `paths` stand for.
 fn listed(desk: &Desk<FileOutcome>, paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut all = Vec::new();
@@ -159,7 +163,7 @@ fn recognised(path: &Path) -> Result<zoo::Task, ZooError> {
     let tensors = zoo::read_tensors(path)?;
     let task = zoo::task_of(&tensors)?;
     if task == zoo::Task::Caption {
-        let name = || "This checkpoint".to_owned();
+        let name = || name_of(path);
         if WordMap::of(path)?.is_none() {
             return Err(ZooError::NoWordMap { name: name() });
         }

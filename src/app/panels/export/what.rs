@@ -152,8 +152,12 @@ impl What {
 
     /// What the dialog proposes at first.
     pub(super) fn first(app: &App) -> What {
-        let beam = app.session.task == Task::Caption && app.session.caption.view == CaptionView::Beam;
-        if beam && finished(app).is_some() { What::Tree } else { What::Picture }
+        match finished(app).filter(|_| app.session.task == Task::Caption) {
+            Some(_) if app.session.caption.view == CaptionView::Beam => What::Tree,
+            // Its picture would be the photo as it is.
+            Some(told) if !told.attends() => What::Sentence,
+            _ => What::Picture,
+        }
     }
 
     /// Whether it is a picture, whose format a person chooses.
