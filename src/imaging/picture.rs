@@ -220,7 +220,7 @@ impl Picture {
         self.profile.as_deref()
     }
 
-    /// Camera data: an EXIF chunk, as [`encode`](super::encode) writes it. Its orientation is none and it has no thumbnail.
+    /// Camera data: an EXIF chunk, as [`encode`](super::encode()) writes it. Its orientation is none and it has no thumbnail.
     pub fn exif(&self) -> Option<&[u8]> {
         self.exif.as_deref()
     }
