@@ -93,10 +93,7 @@ impl App {
                 self.studio.put_back();
                 self.reveal_selected = true;
                 // What was cancelled when it went is asked for again.
-                self.paint_again();
-                self.segment_again();
-                self.translate_again();
-                self.caption_again();
+                self.ask_again();
             }
             C::PreviousPicture | C::NextPicture => {
                 let at = self.studio.position().map(|i| if c == C::NextPicture { i + 1 } else { i.saturating_sub(1) });

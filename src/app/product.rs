@@ -45,6 +45,11 @@ pub enum Motion {
 }
 
 impl Product {
+    /// A sentence as a line of text, where there is one.
+    pub fn sentence(told: &Told) -> Option<Product> {
+        Some(Product::Text(told.sentence()?.text() + "\n"))
+    }
+
     /// Writes the product to `path`, or of several files beside it, as [`Product::files`] names them.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::compose::{Composition, Over};
 use super::panels::export::as_wished;
 use super::product::Product;
 use super::studio::Entry;
-use crate::imaging::Format;
+use crate::imaging::{self, Format};
 
 static DONE: AtomicBool = AtomicBool::new(false);
 
@@ -40,10 +40,7 @@ pub fn results(app: &App, folder: &Path) -> usize {
     let mut saved = 0;
     let mut write = |name: String, product: Product| {
         let (path, product) = (folder.join(name), as_wished(app, product));
-        let written = std::fs::create_dir_all(folder)
-            .map_err(|e| e.to_string())
-            .and_then(|()| product.save(&path, false).map_err(|e| e.to_string()));
-        match written {
+        match imaging::make_folder(folder).and_then(|()| product.save(&path, false)) {
             Ok(()) => saved += 1,
             Err(why) => eprintln!("lucida: {}: {why}", path.display()),
         }
@@ -69,8 +66,8 @@ pub fn results(app: &App, folder: &Path) -> usize {
             save(format!("{stem}-{}-{}.png", t.outcome.model, i + 1), entry, over);
         }
         for (i, c) in entry.captioned.iter().enumerate() {
-            let text = c.told(Default::default()).sentence().map(|s| s.text() + "\n").unwrap_or_default();
-            write(format!("{stem}-{}-{}.txt", c.outcome.model, i + 1), Product::Text(text));
+            let sentence = Product::sentence(&c.told(Default::default()));
+            sentence.into_iter().for_each(|text| write(format!("{stem}-{}-{}.txt", c.outcome.model, i + 1), text));
         }
     }
     saved

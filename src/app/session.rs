@@ -354,8 +354,7 @@ impl Session {
         let text = toml::to_string_pretty(&self.writable()).map_err(|e| Arc::new(e) as Trouble)?;
         let refused = |e: ImagingError| Arc::new(e) as Trouble;
         if let Some(folder) = path.parent() {
-            let failed = |source| ImagingError::Io { action: "write", path: folder.to_owned(), source };
-            std::fs::create_dir_all(folder).map_err(failed).map_err(refused)?;
+            imaging::make_folder(folder).map_err(refused)?;
         }
         imaging::save_bytes(path, text.as_bytes(), true).map_err(refused)
     }

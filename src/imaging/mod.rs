@@ -31,7 +31,7 @@ pub use error::{Advice, Damage, Excess, ImagingError, Kind, advice};
 pub use mix::{export_mixed, faded, picture_from_planar_rgb};
 pub use npy::encode_npy;
 pub use picture::{Picture, Samples, grey, mirror, scaled_size};
-pub use save::{link_target, save_bytes};
+pub use save::{link_target, make_folder, save_bytes};
 
 /// Extensions (lower case) that [`is_picture_name`] accepts.
 pub const EXTENSIONS: [&str; 20] = [

@@ -6,6 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::ImagingError;
 
+/// Makes the folder at `path`, and those that it lies in, where they are not there.
+///
+/// # Errors
+/// [`ImagingError::Io`] with the system's reason.
+pub fn make_folder(path: &Path) -> Result<(), ImagingError> {
+    fs::create_dir_all(path).map_err(|source| ImagingError::Io { action: "write", path: path.to_owned(), source })
+}
+
 /// Writes `bytes` to `path`: beside the target, synced, then renamed over it.
 ///
 /// A symbolic link keeps pointing where it did and its target is written; a replaced file keeps

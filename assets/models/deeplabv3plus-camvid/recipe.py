@@ -256,9 +256,10 @@ class DeepLab(nn.Module):
         d.block2 = nn.Sequential(separable(width + low, width), nn.BatchNorm2d(width), nn.ReLU())
         self.segmentation_head = nn.Sequential(nn.Conv2d(width, classes, 1))
 
-    def forward(self, taps):
+    def forward(self, taps, coarse=None):
+        """`coarse` is what the ASPP makes of the last tap, for who has it already."""
         low = self.decoder.block1(taps[1])
-        high = resize(self.decoder.aspp(taps[4]), low.shape[2:]).to(low.dtype)
+        high = resize(self.decoder.aspp(taps[4]) if coarse is None else coarse, low.shape[2:]).to(low.dtype)
         return (self.segmentation_head(self.decoder.block2(torch.cat([high, low], 1))).float(),)
 
 

@@ -270,11 +270,9 @@ class Taught(nn.Module):
         self.net, self.reading = net, nn.Conv2d(net.head.decoder.aspp[0].project[0].out_channels, FEATURES, 1)
 
     def forward(self, x):
-        taps, d = self.net.encoder(x, atrous=True), self.net.head.decoder
-        coarse = d.aspp(taps[4])
-        low = d.block1(taps[1])
-        high = streets.resize(coarse, low.shape[2:]).to(low.dtype)
-        return self.net.head.segmentation_head(d.block2(torch.cat([high, low], 1))).float(), self.reading(coarse).float()
+        taps = self.net.encoder(x, atrous=True)
+        coarse = self.net.head.decoder.aspp(taps[4])
+        return self.net.head(taps, coarse)[0], self.reading(coarse).float()
 
 
 def hint_loss(read, features, known):

@@ -28,9 +28,16 @@ pub struct State {
     what: What,
     replace: bool,
     /// It is to be saved once it is finished.
-    pub(in crate::app) waiting: bool,
+    waiting: bool,
     /// The field takes the keyboard once, when the dialog opens.
     opened: bool,
+}
+
+impl State {
+    /// What failed or was cancelled does not come.
+    pub fn stop_waiting(&mut self) {
+        self.waiting = false;
+    }
 }
 
 const FORMATS: [&str; 4] = ["png", "jpg", "webp", "tiff"];
@@ -96,14 +103,14 @@ pub fn all(app: &mut App, folder: &Path) {
         let stems = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
         // Without attention there is but the photo to be seen.
         let text = match &seen.over {
-            Over::Attention(told, ..) if !told.attends() => told.sentence().map(|s| s.text() + "\n"),
+            Over::Attention(told, ..) if !told.attends() => Product::sentence(told),
             _ => None,
         };
         let what = if text.is_some() { What::Sentence } else { What::Picture };
         let mut paths = stems.map(|stem| free_name(folder, &stem, app, what));
         let Some(mut path) = paths.find(|path| taken.insert(path.clone())) else { continue };
-        if let Some(text) = text {
-            jobs.push(FileJob::Export { product: Product::Text(text), path, replace: false });
+        if let Some(product) = text {
+            jobs.push(FileJob::Export { product, path, replace: false });
             continue;
         }
         if cut_out(app) && path.extension().is_some_and(|e| e == "jpg") {

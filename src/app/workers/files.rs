@@ -131,9 +131,7 @@ impl FileOutcome {
 
 /// Writes a pasted picture to `path`, with its folder.
 fn kept(picture: &Picture, path: &Path) -> Result<(), ImagingError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let failed = |source| ImagingError::Io { action: "write", path: folder.to_owned(), source };
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    imaging::make_folder(path.parent().unwrap_or(Path::new(".")))?;
     imaging::save_bytes(path, &imaging::encode(picture, Format::Png)?, false)
 }
 

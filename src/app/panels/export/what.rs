@@ -218,7 +218,7 @@ pub(super) fn product(app: &App, state: &State) -> Option<Product> {
         }
         What::Numbers => finished(app).map(Product::Numbers),
         What::Values => finished(app).filter(|told| told.attends()).map(Product::Values),
-        What::Sentence => Some(Product::Text(finished(app)?.sentence()?.text() + "\n")),
+        What::Sentence => Product::sentence(&finished(app)?),
         What::Tree => finished(app).map(|told| Product::Text(beam_tree::svg(&told, &app.words))),
         picture => {
             Some(Product::Picture(picture.composition(app)?, format_of(&state.path, app.session.export.quality)?))
