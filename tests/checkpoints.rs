@@ -385,6 +385,9 @@ fn wrappers_are_taken_off() {
     assert_eq!(names(&state_dict(["x.module.conv.weight", "fc.weight"])), ["fc.weight", "x.conv.weight"]);
     let alike = ["conv.weight", "module.conv.weight"];
     assert_eq!(names(&state_dict(alike)), alike);
+    // What describes pictures is not parted from its encoder, whatever scripts call the two.
+    let two = Dict(vec![("encoder_state_dict", network.clone()), ("decoder_state", Dict(vec![("x", other.clone())]))]);
+    assert_eq!(names(&two), ["decoder.x", "encoder.conv.weight", "encoder.fc.weight"]);
     // Several networks keep their names.
     let two = Dict(vec![("encoder", network), ("decoder", Dict(vec![("x", other)])), ("epoch", Int(1))]);
     assert_eq!(names(&two), ["decoder.x", "encoder.conv.weight", "encoder.fc.weight"]);

@@ -192,6 +192,10 @@ fn a_wrong_checkpoint_is_refused_by_what_it_lacks() {
     std::fs::write(&no_checkpoint, "not weights").unwrap();
     assert!(said(&no_checkpoint).contains("x.pth"));
     assert!(said(&folder.path().join("nowhere.pth")).contains("nowhere.pth"));
+    let attentive = checkpoint(&folder, 5, |t| {
+        t.insert("up1.conv.se.fc1.weight".into(), t["outc.conv.bias"].clone());
+    });
+    assert!(said(&attentive).contains("it also has up1.conv.se.fc1.weight"), "{}", said(&attentive));
     let broken = checkpoint(&folder, 6, |t| {
         let bias = &t["outc.conv.bias"];
         t.insert("outc.conv.bias".into(), (bias * f64::NAN).unwrap());

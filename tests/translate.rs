@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use common::shared;
 use lucida::imaging::{Picture, Samples};
 use lucida::models::{PatchGan, ResnetGenerator, Unet, UnetGenerator, cyclegan, patch_gan, pix2pix, random, unet};
@@ -395,6 +395,77 @@ fn checkpoints_of_the_wrong_kind_are_named() {
     let model = TranslationModel::from_file(&save(&folder, "nan", &broken)).unwrap();
     let outcome = model.run(&photo(20, 20), &Params::default(), &Watch::silent());
     assert!(matches!(outcome, Err(TaskError::NotFinite)));
+}
+
+#[test]
+fn what_has_no_place_is_not_passed_over() {
+    let folder = TempDir::new().unwrap();
+    let said = |tensors: Tensors| {
+        TranslationModel::from_file(&save(&folder, "other", &tensors)).map(|_| ()).unwrap_err().to_string()
+    };
+    let one = |len: usize| Tensor::ones(len, DType::F32, &Device::Cpu).unwrap();
+    // A fork with more layers is another network.
+    let mut attentive = resnet("");
+    attentive.insert("model.10.se.fc1.weight".into(), one(4));
+    assert!(said(attentive).contains("it also has model.10.se.fc1.weight"));
+    // Without its first tensors a network must not be taken for one of another kind.
+    let batch = |blocks: usize| {
+        let config = cyclegan::Config { width: 4, bias: false, ..cyclegan::Config::paper(blocks) };
+        let config = cyclegan::Config { normalisation: cyclegan::Normalisation::Batch, ..config };
+        random::tensors(|vb| ResnetGenerator::new(config, vb)).unwrap()
+    };
+    for (missing, told, mut tensors) in [
+        ("model.1.bias", "model.1.bias", resnet("")),
+        ("model.2.running_mean", "model.2.running_mean", batch(2)),
+        ("model.2.weight", "model.10.conv_block.2.bias", batch(2)),
+        ("model.10.conv_block.1.weight", "model.10.conv_block.1.weight", resnet("")),
+        ("model.model.1.model.3.model.1.weight", "model.model.1.model.3.model.1.weight", unet_generator("")),
+        ("model.model.1.model.1.bias", "model.model.1.model.1.bias", unet_generator("")),
+    ] {
+        tensors.remove(missing);
+        let message = said(tensors);
+        assert!(message.contains(told), "without {missing}: {message}");
+    }
+    let mut quantised = resnet("");
+    let whole = quantised["model.1.weight"].to_dtype(DType::I64).unwrap();
+    quantised.insert("model.1.weight".into(), whole);
+    assert!(said(quantised).contains("whole numbers"));
+}
+
+/// Upsampling convolutions written as issue 190 of the field's repository has them keep a bias where no other has one. A
+/// batch norm takes it away again with its mean.
+#[test]
+fn upsampling_has_a_bias_of_its_own() {
+    let up = cyclegan::Up::ResizedReflect;
+    let config = cyclegan::Config { width: 4, bias: false, up, ..cyclegan::Config::paper(1) };
+    let config = cyclegan::Config { normalisation: cyclegan::Normalisation::Batch, ..config };
+    let mut tensors = random::tensors(|vb| ResnetGenerator::new(config, vb)).unwrap();
+    let plain = saved([tensors.clone()]);
+    // One block and two halvings before, upsampling and padding at 11 and 12, the convolution and its norm after.
+    assert!(tensors.contains_key("model.13.weight") && !tensors.contains_key("model.13.bias"), "{:?}", tensors.keys());
+    let bias = Tensor::new(&[0.5f32, -0.25, 1.0, 0.125, -1.0, 0.75, 0.0, 2.0], &Device::Cpu).unwrap();
+    tensors.insert("model.13.bias".into(), bias.clone());
+    let biased = saved([tensors.clone()]);
+    let mean = (&tensors["model.14.running_mean"] + &bias).unwrap();
+    tensors.insert("model.14.running_mean".into(), mean);
+    let both = saved([tensors]);
+    let picture = photo(32, 24);
+    let [plain, biased, both] =
+        [&plain, &biased, &both].map(|model| run(model, &picture, &Params::default()).translated.to_srgba8());
+    let off = |other: &[u8]| plain.iter().zip(other).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    assert!(off(&biased) > 2 && off(&both) <= 1, "{} {}", off(&biased), off(&both));
+}
+
+#[test]
+fn generators_both_ways_go_by_several_names() {
+    for [a, b] in [["G_AB", "G_BA"], ["genA2B", "genB2A"], ["netG_A2B_state_dict", "netG_B2A_state_dict"]] {
+        let model = saved([resnet(a), resnet(b), judge("D_A", 3)]);
+        assert_eq!(model.directions(), [Direction::AToB, Direction::BToA], "{a}");
+        assert!(!model.has_judge(Direction::AToB), "whose pictures D_A judges is not agreed upon");
+    }
+    let averaged = [resnet("G"), resnet("G_ema")].map(|t| t.into_iter().map(|(k, v)| (k, (v * 0.5).unwrap())));
+    let model = saved(averaged.map(|t| t.collect()));
+    assert_eq!(model.directions(), [Direction::AToB]);
 }
 
 #[test]

@@ -209,7 +209,7 @@ impl Words {
                 self.with("error-other-architecture", [("wanted", *wanted), ("why", why)])
             }
             ZooError::Incomplete { architecture, source } => {
-                let why = self.network(source);
+                let why = source.reason();
                 self.with("error-incomplete", [("architecture", (*architecture).to_owned()), ("why", why)])
             }
             ZooError::Other { path, source } => format!("{}: {}", path.display(), self.zoo(source)),

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 
+use super::build::built;
 pub use super::generator::Normalisation;
-use super::generator::{Builder, Generator, Layer, check_widths};
-use super::segmenter::builder;
+use super::generator::{Builder, Generator, Layer, agreed, check_widths};
 use super::tally::Tally;
 use crate::nn::{Conv2d, Error, Options, Padding, Pass, Pool, Result, Statistics, Watch};
 
@@ -93,8 +93,8 @@ impl Config {
         };
         let has = |name: &str| tensors.contains_key(name);
         let [width, ins] = dims("model.1.weight")?;
-        let bias = has("model.1.bias");
-        let normalisation = Normalisation::of(tensors, "model.2", bias);
+        let bias = agreed(tensors, ["model.1.bias", "model.4.bias"])?;
+        let normalisation = Normalisation::of(tensors, "model.2", bias)?;
         let mut config = Config {
             channels: [ins, 3],
             width,
@@ -107,11 +107,14 @@ impl Config {
             up: Up::Transposed,
         };
         let first = config.places().blocks;
+        // The last one that is there, so that one that is missing before it is named when it is asked for.
+        let block = |name: &String| name.strip_prefix("model.")?.split_once(".conv_block.")?.0.parse::<u16>().ok();
+        let last_block = tensors.keys().filter_map(block).max().map(usize::from);
         let convolution = |i: usize, at: usize| dims(&format!("model.{i}.conv_block.{at}.weight")).is_ok();
         config.zero_padded = convolution(first, 0);
-        let [at, second] = config.in_block();
+        let [_, second] = config.in_block();
         config.dropout = convolution(first, second + 1);
-        config.blocks = (first..).take_while(|i| has(&format!("model.{i}.conv_block.{at}.weight"))).count();
+        config.blocks = last_block.map_or(0, |last| (last + 1).saturating_sub(first));
         let next = first + config.blocks;
         config.up = match [0, 1].map(|i| has(&format!("model.{}.weight", next + i))) {
             _ if has(&format!("model.{next}.filt")) => Up::Antialiased,
@@ -343,7 +346,7 @@ impl Generator for ResnetGenerator {
     fn from_tensors(tensors: HashMap<String, Tensor>, own_statistics: bool) -> Result<ResnetGenerator> {
         let config = Config::from_tensors(&tensors)?;
         let normalisation = config.normalisation.with(own_statistics);
-        ResnetGenerator::new(Config { normalisation, ..config }, builder(tensors))
+        built(tensors, |vb| ResnetGenerator::new(Config { normalisation, ..config }, vb))
     }
 
     fn channels(&self) -> [usize; 2] {

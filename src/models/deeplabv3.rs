@@ -8,9 +8,10 @@ use candle_nn::VarBuilder;
 
 use super::backbone::Backbone;
 use super::batch_norm::conv_norm;
+use super::build::built;
 use super::mobilenet_v3::{self, MobileNetV3};
 use super::resnet::{self, ResNet};
-use super::segmenter::{Segmenter, builder, classifier};
+use super::segmenter::{Segmenter, classifier};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
@@ -181,7 +182,8 @@ impl DeepLabV3 {
 
 impl Segmenter for DeepLabV3 {
     fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<DeepLabV3> {
-        DeepLabV3::new(Config::from_tensors(&tensors)?, builder(tensors))
+        let config = Config::from_tensors(&tensors)?;
+        built(tensors, |vb| DeepLabV3::new(config, vb))
     }
 
     fn classes(&self) -> usize {

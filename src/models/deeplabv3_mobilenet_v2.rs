@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
+use super::build::built;
 use super::mobilenet_v2::{self, Block};
-use super::segmenter::{Normalisation, Segmenter, builder};
+use super::segmenter::{Normalisation, Segmenter};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
@@ -208,7 +209,8 @@ impl DeepLabV3MobileNetV2 {
 
 impl Segmenter for DeepLabV3MobileNetV2 {
     fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<DeepLabV3MobileNetV2> {
-        DeepLabV3MobileNetV2::new(Config::from_tensors(&tensors)?, builder(tensors))
+        let config = Config::from_tensors(&tensors)?;
+        built(tensors, |vb| DeepLabV3MobileNetV2::new(config, vb))
     }
 
     fn classes(&self) -> usize {

@@ -8,8 +8,9 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::batch_norm::conv_norm;
+use super::build::built;
 use super::efficientnet_lite::{self, EfficientNetLite};
-use super::segmenter::{Normalisation, Segmenter, builder, classifier};
+use super::segmenter::{Normalisation, Segmenter, classifier};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
@@ -181,7 +182,8 @@ impl DeepLabV3Plus {
 
 impl Segmenter for DeepLabV3Plus {
     fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<DeepLabV3Plus> {
-        DeepLabV3Plus::new(Config::from_tensors(&tensors)?, builder(tensors))
+        let config = Config::from_tensors(&tensors)?;
+        built(tensors, |vb| DeepLabV3Plus::new(config, vb))
     }
 
     fn classes(&self) -> usize {

@@ -8,8 +8,9 @@ use candle_nn::VarBuilder;
 
 use super::backbone::Backbone;
 use super::batch_norm::conv_norm;
+use super::build::built;
 use super::resnet::{self, ResNet};
-use super::segmenter::{Segmenter, builder, classifier};
+use super::segmenter::{Segmenter, classifier};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
@@ -79,7 +80,8 @@ impl Fcn {
 
 impl Segmenter for Fcn {
     fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<Fcn> {
-        Fcn::new(Config::from_tensors(&tensors)?, builder(tensors))
+        let config = Config::from_tensors(&tensors)?;
+        built(tensors, |vb| Fcn::new(config, vb))
     }
 
     fn classes(&self) -> usize {

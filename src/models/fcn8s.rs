@@ -8,8 +8,9 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::batch_norm::conv_norm;
+use super::build::built;
 use super::efficientnet_lite::{self, EfficientNetLite};
-use super::segmenter::{Normalisation, Segmenter, builder, classifier};
+use super::segmenter::{Normalisation, Segmenter, classifier};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
@@ -104,7 +105,8 @@ fn refine(scores: &Features, score: &Conv2d, finer: &Features, pass: &mut Pass<'
 
 impl Segmenter for Fcn8s {
     fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<Fcn8s> {
-        Fcn8s::new(Config::from_tensors(&tensors)?, builder(tensors))
+        let config = Config::from_tensors(&tensors)?;
+        built(tensors, |vb| Fcn8s::new(config, vb))
     }
 
     fn classes(&self) -> usize {

@@ -111,20 +111,26 @@ pub enum Normalisation {
 impl Normalisation {
     /// As the norm called `name` of a checkpoint shows it, by whether it has scales, and what its statistics are; and
     /// whether the convolution before it has a `bias`, as before every instance norm and without any norm none has.
-    pub(super) fn of(tensors: &HashMap<String, Tensor>, name: &str, bias: bool) -> Normalisation {
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when it has no statistics but another norm of the file has.
+    pub(super) fn of(tensors: &HashMap<String, Tensor>, name: &str, bias: bool) -> Result<Normalisation> {
         let all = |name: &str, value: f32| {
             let values = tensors.get(name)?.to_dtype(DType::F32).and_then(|t| t.to_vec1::<f32>()).ok()?;
             Some(values.iter().all(|v| *v == value))
         };
         let has = |part: &str| tensors.contains_key(&format!("{name}.{part}"));
-        if !has("weight") {
-            return if bias || has("running_mean") { Normalisation::Instance } else { Normalisation::None };
+        if !has("running_mean") && tensors.keys().any(|other| other.ends_with(".running_mean")) {
+            return Err(Error::Shape(format!("it has no {name}.running_mean")));
         }
-        match (all(&format!("{name}.running_mean"), 0.0), all(&format!("{name}.running_var"), 1.0)) {
+        if !has("weight") {
+            return Ok(if bias || has("running_mean") { Normalisation::Instance } else { Normalisation::None });
+        }
+        Ok(match (all(&format!("{name}.running_mean"), 0.0), all(&format!("{name}.running_var"), 1.0)) {
             (None, _) => Normalisation::InstanceAffine,
             (Some(true), Some(true)) if !has("num_batches_tracked") => Normalisation::Fixed,
             _ => Normalisation::Batch,
-        }
+        })
     }
 
     /// Whether it is to the picture's own statistics.
@@ -158,10 +164,28 @@ impl Layer {
     }
 }
 
+/// Whether a checkpoint's convolutions before a norm have a bias, by two of them.
+///
+/// # Errors
+/// [`Error::Shape`] naming the one that is missing where there is the other.
+pub(super) fn agreed(tensors: &HashMap<String, Tensor>, [a, b]: [&str; 2]) -> Result<bool> {
+    match [a, b].map(|name| tensors.contains_key(name)) {
+        [true, false] => Err(Error::Shape(format!("it has no {b}"))),
+        [false, true] => Err(Error::Shape(format!("it has no {a}"))),
+        [both, _] => Ok(both),
+    }
+}
+
+/// The bias, `[outs]`, of a convolution: where it is `wanted`, and where there is one. Those of upsampling often have one
+/// in files whose other convolutions have none.
+pub(super) fn bias_of(vb: &VarBuilder<'_>, outs: usize, wanted: bool) -> Result<Option<Tensor>> {
+    Ok((wanted || vb.contains_tensor("bias")).then(|| vb.get(outs, "bias")).transpose()?)
+}
+
 /// Builds layers under the names of one file.
 pub(super) struct Builder<'a> {
     pub(super) normalisation: Normalisation,
-    /// Whether the convolutions before a norm have a bias.
+    /// Whether the convolutions before a norm need a bias.
     pub(super) bias: bool,
     pub(super) vb: VarBuilder<'a>,
 }
@@ -180,7 +204,7 @@ impl Builder<'_> {
         let (vb, norm) = (self.vb.pp(conv), self.vb.pp(norm));
         let shape = if transposed.is_some() { [ins, outs, kernel, kernel] } else { [outs, ins, kernel, kernel] };
         let mut weight = vb.get(&shape[..], "weight")?;
-        let mut bias = if self.bias { Some(vb.get(outs, "bias")?) } else { None };
+        let mut bias = bias_of(&vb, outs, self.bias)?;
         let numbers = |name: &str, init: f64| {
             norm.get_with_hints(outs, name, Init::Const(init))?.to_dtype(DType::F32)?.to_vec1::<f32>()
         };

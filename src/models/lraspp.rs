@@ -8,8 +8,9 @@ use candle_nn::VarBuilder;
 
 use super::backbone::Backbone;
 use super::batch_norm::conv_norm;
+use super::build::built;
 use super::mobilenet_v3::{self, MobileNetV3};
-use super::segmenter::{Segmenter, builder, classifier};
+use super::segmenter::{Segmenter, classifier};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
@@ -89,7 +90,8 @@ impl LrAspp {
 
 impl Segmenter for LrAspp {
     fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<LrAspp> {
-        LrAspp::new(Config::from_tensors(&tensors)?, builder(tensors))
+        let config = Config::from_tensors(&tensors)?;
+        built(tensors, |vb| LrAspp::new(config, vb))
     }
 
     fn classes(&self) -> usize {

@@ -2,6 +2,7 @@
 
 mod backbone;
 mod batch_norm;
+mod build;
 mod captioner;
 pub mod cyclegan;
 pub mod deeplabv3;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use super::generator::{Builder, Layer, Normalisation, check_levels, check_widths};
-use super::segmenter::builder;
+use super::build::built;
+use super::generator::{Builder, Layer, Normalisation, agreed, check_levels, check_widths};
 use super::tally::Tally;
 use crate::nn::{Conv2d, Error, Options, Pass, Pool, Result, Watch};
 
@@ -50,15 +50,17 @@ impl Config {
         };
         let has = |name: &str| tensors.contains_key(name);
         let [first, channels] = dims(0)?;
-        // What the last layer stands for is where the next one is missing.
-        let normed = (0..).take_while(|i| has(&format!("model.{}.weight", place(i + 1)))).count();
+        // The last convolution follows those with a norm; one that is missing before it is named when it is asked for.
+        let at = |name: &String| name.strip_prefix("model.")?.strip_suffix(".weight")?.parse::<u16>().ok();
+        let last = tensors.keys().filter_map(at).max().map_or(0, usize::from);
+        let normed = last.saturating_sub(place(0)) / 3;
         let mut widths = vec![first];
         for i in 0..normed.max(1) {
             widths.push(dims(place(i))?[0]);
         }
         dims(place(normed.max(1)))?;
-        let bias = has("model.2.bias");
-        let normalisation = Normalisation::of(tensors, "model.3", bias);
+        let bias = if normed > 1 { agreed(tensors, ["model.2.bias", "model.5.bias"])? } else { has("model.2.bias") };
+        let normalisation = Normalisation::of(tensors, "model.3", bias)?;
         let config = Config { channels, widths, normalisation, bias };
         config.check()?;
         Ok(config)
@@ -118,7 +120,8 @@ impl PatchGan {
     /// # Errors
     /// As [`Config::from_tensors`] and [`PatchGan::new`].
     pub fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<PatchGan> {
-        PatchGan::new(Config::from_tensors(&tensors)?, builder(tensors))
+        let config = Config::from_tensors(&tensors)?;
+        built(tensors, |vb| PatchGan::new(config, vb))
     }
 
     /// The sizes it was built with.

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use super::generator::{Builder, Generator, Layer, Normalisation, check_levels, check_widths};
-use super::segmenter::builder;
+use super::build::built;
+use super::generator::{Builder, Generator, Layer, Normalisation, agreed, bias_of, check_levels, check_widths};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Pool, Result, Statistics, Watch};
 
@@ -62,15 +62,17 @@ impl Config {
         let [first, ins] = dims(format!("{}.0.weight", level(0)))?;
         let [_, outs] = dims(format!("{}.3.weight", level(0)))?;
         let mut widths = vec![first];
-        for i in (1..).take_while(|i| *i == 1 || tensors.contains_key(&format!("{}.1.weight", level(*i)))) {
+        // Down to the deepest that is there, so that one that is missing before it is named.
+        let deepest = tensors.keys().filter(|name| name.starts_with("model.model.1.model."));
+        let deepest = deepest.map(|name| 1 + name.matches(".3.model").count()).max().unwrap_or(1);
+        for i in 1..=deepest {
             widths.push(dims(format!("{}.1.weight", level(i)))?[0]);
             check_levels(widths.len())?;
         }
-        let has = |name: &str| tensors.contains_key(&format!("{}.{name}", level(1)));
         // The norm of the second size down; with two sizes that is the innermost, whose norm is that on the way up.
         let norm = if widths.len() > 2 { 2 } else { 4 };
-        let bias = has("1.bias");
-        let normalisation = Normalisation::of(tensors, &format!("{}.{norm}", level(1)), bias);
+        let bias = agreed(tensors, ["model.model.0.bias", &format!("{}.1.bias", level(1))])?;
+        let normalisation = Normalisation::of(tensors, &format!("{}.{norm}", level(1)), bias)?;
         let config = Config { channels: [ins, outs], widths, normalisation, bias };
         config.check()?;
         Ok(config)
@@ -123,7 +125,7 @@ impl UnetGenerator {
         let (first, inner) = (widths[0], widths.len() - 1);
         let build = Builder { normalisation: cfg.normalisation, bias: cfg.bias, vb: vb.clone() };
         let outer = vb.pp(level(0));
-        let bias = |vb: VarBuilder<'_>, len: usize| if cfg.bias { vb.get(len, "bias").map(Some) } else { Ok(None) };
+        let bias = |vb: VarBuilder<'_>, len: usize| bias_of(&vb, len, cfg.bias);
         let at = |i: usize, place: usize| format!("{}.{place}", level(i));
         // In the file the first convolution has a bias only where those before norms do; the last one always has.
         let vb0 = outer.pp(0);
@@ -232,7 +234,7 @@ impl Generator for UnetGenerator {
     fn from_tensors(tensors: HashMap<String, Tensor>, own_statistics: bool) -> Result<UnetGenerator> {
         let config = Config::from_tensors(&tensors)?;
         let normalisation = config.normalisation.with(own_statistics);
-        UnetGenerator::new(Config { normalisation, ..config }, builder(tensors))
+        built(tensors, |vb| UnetGenerator::new(Config { normalisation, ..config }, vb))
     }
 
     fn channels(&self) -> [usize; 2] {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::tally::Tally;
@@ -137,11 +137,6 @@ pub trait Segmenter: Debug + Send + Sync {
         }
         pass.bilinear(&y, [h, w], self.align_corners())?.into_tensor()
     }
-}
-
-/// A checkpoint's tensors, in single precision on the processor, for a network to be built from.
-pub(super) fn builder(tensors: HashMap<String, Tensor>) -> VarBuilder<'static> {
-    VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)
 }
 
 /// The 1x1 convolution `weight`, `[classes, ins, 1, 1]`, and `bias` that the logits leave.

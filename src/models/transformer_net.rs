@@ -48,7 +48,9 @@ impl Config {
                 return Err(Error::Shape(format!("in1.weight should have one or two dimensions, not {other:?}")));
             }
         };
-        let residuals = (1..).take_while(|i| tensors.contains_key(&format!("res{i}.conv1.conv2d.weight"))).count();
+        // Up to the last one that is there, so that one that is missing before it is named when it is asked for.
+        let number = |name: &String| name.strip_prefix("res")?.split_once('.')?.0.parse::<u16>().ok();
+        let residuals = tensors.keys().filter_map(number).max().map_or(0, usize::from);
         let widths = [width("conv1.conv2d.weight")?, width("conv2.conv2d.weight")?, width("conv3.conv2d.weight")?];
         Ok(Config { widths, residuals, styles })
     }

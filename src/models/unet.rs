@@ -7,7 +7,8 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::batch_norm::conv_norm;
-use super::segmenter::{Normalisation, Segmenter, builder, classifier};
+use super::build::built;
+use super::segmenter::{Normalisation, Segmenter, classifier};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
@@ -192,7 +193,8 @@ impl Unet {
 
 impl Segmenter for Unet {
     fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<Unet> {
-        Unet::new(Config::from_tensors(&tensors)?, builder(tensors))
+        let config = Config::from_tensors(&tensors)?;
+        built(tensors, |vb| Unet::new(config, vb))
     }
 
     fn classes(&self) -> usize {

@@ -7,8 +7,9 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::batch_norm::conv_norm;
+use super::build::built;
 use super::efficientnet_lite::{self, EfficientNetLite, LEVELS};
-use super::segmenter::{Normalisation, Segmenter, builder};
+use super::segmenter::{Normalisation, Segmenter};
 use super::tally::Tally;
 use crate::nn::{Activation, Conv2d, Error, Features, Options, Pass, Result};
 
@@ -95,7 +96,8 @@ impl UnetEfficientNetLite {
 
 impl Segmenter for UnetEfficientNetLite {
     fn from_tensors(tensors: HashMap<String, Tensor>) -> Result<UnetEfficientNetLite> {
-        UnetEfficientNetLite::new(Config::from_tensors(&tensors)?, builder(tensors))
+        let config = Config::from_tensors(&tensors)?;
+        built(tensors, |vb| UnetEfficientNetLite::new(config, vb))
     }
 
     fn classes(&self) -> usize {

@@ -49,5 +49,16 @@ pub enum Error {
     Candle(#[from] candle_core::Error),
 }
 
+impl Error {
+    /// The same about a checkpoint, where there is no input yet and the library is asked for tensors only.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::Cancelled => self.to_string(),
+            Error::Shape(why) => why.clone(),
+            Error::Candle(why) => why.to_string(),
+        }
+    }
+}
+
 /// A result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -18,6 +18,9 @@ use super::{ZooError, archive, clipped, state_dict};
 /// Enough of a file to tell what it is.
 const HEAD: u64 = 512;
 
+/// Longest checkpoint that is read, in bytes.
+const MAX_FILE: u64 = 4 << 30;
+
 /// All tensors of the checkpoint at `path` by name, on the processor, in the types they were stored in; `bool` becomes
 /// `u8`, and `i8` becomes `i16`, for candle has neither.
 ///
@@ -28,12 +31,12 @@ const HEAD: u64 = 512;
 /// and while it is read to what is pickled, at most 350 MB and in practice little.
 ///
 /// # Errors
-/// [`ZooError::Read`] for a file that cannot be read, [`ZooError::Damaged`] for one that is no checkpoint, or damaged.
+/// [`ZooError::Read`] for a file that cannot be read, [`ZooError::Damaged`] for one that is no checkpoint,
+/// or damaged, or larger than 4 GiB.
 pub fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, ZooError> {
     let unread = |source| ZooError::Read { path: path.to_owned(), source };
     let damaged = |reason| ZooError::Damaged { name: path.display().to_string(), reason };
-    let mut file = File::open(path).map_err(unread)?;
-    let size = file.metadata().map_err(unread)?.len();
+    let (mut file, size) = opened(path)?;
     let mut bytes = Vec::new();
     file.by_ref().take(HEAD).read_to_end(&mut bytes).map_err(unread)?;
     let container = Container::of(&bytes, size).map_err(damaged)?; // before all of a film is read
@@ -47,6 +50,24 @@ pub fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, ZooError> {
         Ok(tensors) if tensors.is_empty() => Err(damaged("it holds no tensors under names".into())),
         tensors => tensors.map_err(damaged),
     }
+}
+
+/// Opens the file at `path`, and tells how long it is.
+///
+/// # Errors
+/// [`ZooError::Read`]; [`ZooError::Damaged`] for what is no file, whose opening might wait for ever, and for one larger
+/// than [`MAX_FILE`].
+pub(super) fn opened(path: &Path) -> Result<(File, u64), ZooError> {
+    let unread = |source| ZooError::Read { path: path.to_owned(), source };
+    let unusable = |reason: &str| ZooError::Damaged { name: path.display().to_string(), reason: reason.to_owned() };
+    let about = path.metadata().map_err(unread)?;
+    if !about.is_file() {
+        return Err(unusable("it is a folder or a device, not a file"));
+    }
+    if about.len() > MAX_FILE {
+        return Err(unusable("it is larger than 4 GiB, far more than any network that can be used here"));
+    }
+    Ok((File::open(path).map_err(unread)?, about.len()))
 }
 
 /// What a checkpoint comes in.

@@ -215,7 +215,7 @@ pub enum ZooError {
         name: String,
     },
     /// A checkpoint of a known architecture of which no network could be built.
-    #[error("the weights are {architecture}'s, but damaged or of another variant: {source}")]
+    #[error("the weights are {architecture}'s, but damaged or of another variant: {}", .source.reason())]
     Incomplete {
         /// As in `lucida forward --arch`.
         architecture: &'static str,

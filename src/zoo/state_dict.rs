@@ -89,7 +89,7 @@ pub(super) fn tensors(saved: &Saved<'_>, file: usize) -> Reason<HashMap<String, 
 /// (`DataParallel`) and `_orig_mod.` (`torch.compile`), and where nothing else is known also without what else stands
 /// before the one network of the file that a task runs (`net.`, `netG.` beside `netD.`).
 pub(super) fn bare(tensors: HashMap<String, Tensor>, lightning: bool) -> HashMap<String, Tensor> {
-    let tensors = unwrapped(tensors);
+    let tensors = renamed(unwrapped(tensors));
     let found = freed(tensors.clone(), lightning);
     if recognise(&found).is_ok() {
         return found;
@@ -123,6 +123,28 @@ fn unwrapped(tensors: HashMap<String, Tensor>) -> HashMap<String, Tensor> {
     if short.len() == tensors.keys().filter(|name| !counts(name)).count() { short } else { tensors }
 }
 
+/// What others than their authors call CycleGAN's generators. Which pictures their discriminators judge is not agreed upon.
+const GENERATORS: [(&str, [&str; 6]); 2] = [
+    ("netG_A", ["G_A", "G_AB", "G_A2B", "netG_AB", "netG_A2B", "genA2B"]),
+    ("netG_B", ["G_B", "G_BA", "G_B2A", "netG_BA", "netG_B2A", "genB2A"]),
+];
+
+/// Parts of a file by the names that they go by: what scripts call the state of one (`encoder_state_dict.`), and
+/// generators both ways.
+fn renamed(tensors: HashMap<String, Tensor>) -> HashMap<String, Tensor> {
+    let part_of = |part: &str| -> String {
+        let part = ["_state_dict", "_state", "_model"].iter().find_map(|end| part.strip_suffix(end)).unwrap_or(part);
+        let known = GENERATORS.iter().find(|(_, names)| names.contains(&part));
+        known.map_or(part, |(name, _)| name).to_owned()
+    };
+    let named = |name: &String| match name.split_once('.') {
+        Some((part, rest)) => format!("{}.{rest}", part_of(part)),
+        None => name.clone(),
+    };
+    let others: HashMap<_, _> = tensors.iter().map(|(name, t)| (named(name), t.clone())).collect();
+    if others.len() == tensors.len() { others } else { tensors }
+}
+
 /// Without `model.`, where a Lightning module or the like holds the network. A generator of CycleGAN and its kin names all
 /// its layers so, and a number or `model.` again comes after: that is its own.
 fn freed(tensors: HashMap<String, Tensor>, lightning: bool) -> HashMap<String, Tensor> {
@@ -134,7 +156,8 @@ fn freed(tensors: HashMap<String, Tensor>, lightning: bool) -> HashMap<String, T
     tensors.into_iter().map(|(name, t)| (name.strip_prefix("model.").unwrap_or(&name).to_owned(), t)).collect()
 }
 
-/// The tensors of the only part of a checkpoint, by the first words of the names, that a task has a use for.
+/// The tensors of the only part of a checkpoint, by the first words of the names, that a task has a use for, or else that
+/// is of a known network at all. Of the same network twice, one averaged, that one.
 fn only_network(tensors: &HashMap<String, Tensor>) -> Option<HashMap<String, Tensor>> {
     let mut parts: HashMap<&str, HashMap<String, Tensor>> = HashMap::new();
     for (name, tensor) in tensors {
@@ -142,8 +165,19 @@ fn only_network(tensors: &HashMap<String, Tensor>) -> Option<HashMap<String, Ten
             parts.entry(part).or_default().insert(rest.to_owned(), tensor.clone());
         }
     }
-    let mut useful = parts.into_values().filter(|part| task_of(part).is_ok());
-    useful.next().filter(|_| useful.next().is_none())
+    // What describes pictures with its encoder beside it is not to be taken for a decoder alone.
+    if parts.keys().any(|part| part.starts_with("encoder")) {
+        return None;
+    }
+    let only = |is_useful: &dyn Fn(&HashMap<String, Tensor>) -> bool| {
+        let useful: Vec<_> = parts.iter().filter(|(_, part)| is_useful(part)).collect();
+        let averaged: Vec<_> = useful.iter().copied().filter(|(name, _)| name.ends_with("_ema")).collect();
+        match (&*useful, &*averaged) {
+            ([(_, one)], _) | (_, [(_, one)]) => Some((*one).clone()),
+            _ => None,
+        }
+    };
+    only(&|part| task_of(part).is_ok()).or_else(|| only(&|part| recognise(part).is_ok()))
 }
 
 /// A walk over what a pickle holds.

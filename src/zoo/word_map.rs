@@ -4,12 +4,12 @@
 //! `__metadata__` of safetensors.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::checkpoint::opened;
 use super::pickle::Reason;
 use super::{ZooError, clipped};
 
@@ -45,7 +45,8 @@ impl WordMap {
         let unread = |source| ZooError::Read { path: path.to_owned(), source };
         let unusable = |reason| ZooError::WordMap { path: path.to_owned(), reason };
         let mut bytes = Vec::new();
-        File::open(path).map_err(unread)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unread)?;
+        let (file, _) = opened(path)?;
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unread)?;
         if bytes.len() as u64 > MAX_BYTES {
             return Err(unusable("it is far too large to be a list of words".into()));
         }
@@ -111,8 +112,7 @@ impl WordMap {
     /// # Errors
     /// [`ZooError::Read`], and those of [`WordMap::within`] and [`WordMap::open`].
     pub fn of(path: &Path) -> Result<Option<WordMap>, ZooError> {
-        let unread = |source| ZooError::Read { path: path.to_owned(), source };
-        if let Some(words) = WordMap::within(File::open(path).map_err(unread)?, &path.display().to_string())? {
+        if let Some(words) = WordMap::within(opened(path)?.0, &path.display().to_string())? {
             return Ok(Some(words));
         }
         WordMap::beside(path).map(|file| WordMap::open(&file)).transpose()
