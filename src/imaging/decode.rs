@@ -21,13 +21,12 @@ use super::{Damage, Excess, ImagingError, Kind, Picture, Samples, exif, extensio
 /// Longest file that is read, in bytes.
 pub const MAX_FILE: u64 = 1 << 30;
 
-/// Above this many decoded bytes a file must not be smaller than these by more than
+/// Above this many decoded bytes a file must not be smaller than the pixels as it stores them by more than
 /// [`MAX_RATIO`]. Below it even a picture that is all made up fits into a few hundred MB.
 const SUSPICIOUS_BYTES: u64 = 384 << 20;
 
-/// Deflate makes at best 1 byte of 1032, which 8-bit RGB pixels then bring to 1376 of RGBA. Large
-/// scans of text, the most compressible honest pictures, stay below 700.
-const MAX_RATIO: u64 = 800;
+/// Deflate makes at best 1 byte of 1032: so flat a label map can be.
+const MAX_RATIO: u64 = 1032;
 
 /// What a picture may ask for before anything is allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +56,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Checks a declared size against the limits and against the file that declares it.
+    /// Checks a declared size against the limits and against the file that declares it, whose pixels take `stored` bits each.
     pub(super) fn check(
         &self,
         [width, height]: [u32; 2],
         bytes_per_sample: u64,
+        stored: u64,
         file_len: usize,
     ) -> Result<(), ImagingError> {
         let pixels = u64::from(width) * u64::from(height);
@@ -79,7 +79,7 @@ impl Limits {
         if decoded > self.max_alloc {
             return too_large(Excess::Samples { width, height, most: self.max_alloc >> 20 });
         }
-        if decoded > SUSPICIOUS_BYTES && decoded / MAX_RATIO > file_len as u64 {
+        if decoded > SUSPICIOUS_BYTES && pixels.saturating_mul(stored) / 8 / MAX_RATIO > file_len as u64 {
             return Err(damaged(Damage::Hollow { width, height, bytes: file_len }));
         }
         Ok(())
@@ -251,7 +251,8 @@ fn read(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<Raw, Imagi
     let size = [width, height];
     let colour_type = decoder.color_type();
     let bytes_per_sample = colour_type.bytes_per_pixel() / colour_type.channel_count();
-    limits.check(size, u64::from(bytes_per_sample), bytes.len())?;
+    let stored = decoder.original_color_type().bits_per_pixel();
+    limits.check(size, u64::from(bytes_per_sample), stored.into(), bytes.len())?;
 
     // Broken metadata is no reason to refuse a picture.
     let icc = match format {

@@ -177,8 +177,8 @@ pub fn encode(picture: &Picture, format: Format) -> Result<Vec<u8>, ImagingError
 pub fn encode_labels(width: u32, height: u32, values: &[u8]) -> Result<Vec<u8>, ImagingError> {
     super::picture::check_shape(width, height, 1, values.len())?;
     let mut out = Vec::new();
-    // Labels are flat, which no filter makes flatter.
-    PngEncoder::new_with_quality(&mut out, CompressionType::Fast, FilterType::NoFilter)
+    // Labels are flat, which no filter makes flatter. A lower level shortens runs of zeros only.
+    PngEncoder::new_with_quality(&mut out, CompressionType::Level(2), FilterType::NoFilter)
         .write_image(values, width, height, ExtendedColorType::L8)
         .map_err(|e| refused(Format::Png, e))?;
     Ok(out)

@@ -69,7 +69,6 @@ fn failed(error: TiffError) -> ImagingError {
 pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Option<Raw>, ImagingError> {
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(failed)?;
     let (width, height) = decoder.dimensions().map_err(failed)?;
-    limits.check([width, height], 4, bytes.len())?;
     let Ok(colour_type) = decoder.colortype() else {
         return Ok(None);
     };
@@ -82,6 +81,7 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Option<Raw>, Imaging
         ColorType::RGBA(bits) => (bits, 4),
         _ => return Ok(None),
     };
+    limits.check([width, height], 4, u64::from(bits) * channels as u64, bytes.len())?;
     let mut buffers = TiffLimits::default();
     buffers.decoding_buffer_size = usize::try_from(limits.max_alloc).unwrap_or(usize::MAX);
     buffers.intermediate_buffer_size = buffers.decoding_buffer_size;

@@ -51,6 +51,14 @@ pub(super) struct Block {
     pub(super) weights: usize,
 }
 
+/// The biases of `out` channels, none or all given, and [`BLOCK`] zeros.
+pub(super) fn padded(bias: &[f32], out: usize) -> Vec<f32> {
+    let mut all = Vec::with_capacity(out + BLOCK);
+    all.extend_from_slice(bias);
+    all.resize(out + BLOCK, 0.0);
+    all
+}
+
 impl Packed {
     /// `weight` is `[out, in / groups, kernel height, kernel width]`; `bias` is empty or `[out]`.
     pub fn new(weight: &[f32], shape: [usize; 4], bias: &[f32], options: Options) -> Packed {
@@ -73,9 +81,7 @@ impl Packed {
             };
             vec![Pass::new(taps, weight, shape, options)]
         };
-        let mut bias = if bias.is_empty() { vec![0.0; out] } else { bias.to_vec() };
-        bias.resize(out + BLOCK, 0.0);
-        Packed { shape, options, bias, phased, passes }
+        Packed { shape, options, bias: padded(bias, out), phased, passes }
     }
 
     /// The biases of the block whose `first` channel this is, and some more where it has fewer than [`BLOCK`].

@@ -163,7 +163,8 @@ struct Step {
 impl Shared {
     /// Calls `work` with each of `0..parts`, on all threads; returns when all of them have.
     fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
-        // SAFETY: members use it inside of the open step only, and `closing` is not dropped before all have left.
+        // SAFETY: members copy and use it inside of the open step only; `closing`, before this returns, waits until all
+        // have left, and then takes it out of their sight.
         let work = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(work) };
         let step = Step { parts, work };
         self.next.store(0, SeqCst);
@@ -199,8 +200,8 @@ impl Shared {
             // Either whoever closes the step sees this member inside, or this one sees that it is closed.
             self.inside.fetch_add(1, SeqCst);
             let state = self.state.load(SeqCst);
-            let step = *lock(&self.step);
-            if let Some(step) = step.filter(|_| is_news(state, done)) {
+            let step = if is_news(state, done) { *lock(&self.step) } else { None };
+            if let Some(step) = step {
                 done = state;
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(step))) {
                     *lock(&self.panic) = Some(panic);
@@ -251,6 +252,7 @@ impl Drop for Closing<'_> {
             (0..LOOKS).take_while(|_| self.0.inside.load(SeqCst) > 0).for_each(|_| spin_loop());
             thread::yield_now();
         }
+        *lock(&self.0.step) = None;
     }
 }
 

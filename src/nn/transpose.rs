@@ -8,7 +8,7 @@ use candle_core::Tensor;
 
 use super::conv2d::{Body, Conv2d, Options, Padding, on_cpu};
 use super::kernel::Isa;
-use super::packed::{Packed, Pass};
+use super::packed::{Packed, Pass, padded};
 use super::{Error, Result};
 
 impl Conv2d {
@@ -131,7 +131,6 @@ impl Packed {
             Pass::new(taps, &own, shape, inner)
         };
         let passes = [[0, 0], [0, 1], [1, 0], [1, 1]].map(phase).into();
-        let bias = if bias.is_empty() { vec![0.0; out] } else { bias.to_vec() };
-        Packed { shape, options: inner, bias, phased: true, passes }
+        Packed { shape, options: inner, bias: padded(bias, out), phased: true, passes }
     }
 }

@@ -195,7 +195,7 @@ impl Stylizer {
 
     /// One weight per row of the norms, summing to 1.
     fn mix(&self, wanted: &[(String, f32)]) -> Result<Vec<f32>, TaskError> {
-        let mut mix = vec![0.0f32; self.rows.len()];
+        let mut mix = vec![0.0; self.rows.len()];
         for (id, weight) in wanted {
             let Some(row) = self.rows.iter().position(|r| r == id) else {
                 let mut known = self.rows.clone();
@@ -205,31 +205,20 @@ impl Stylizer {
             if !weight.is_finite() || *weight < 0.0 {
                 return Err(TaskError::BadWeight { id: id.clone(), weight: *weight });
             }
-            mix[row] += weight;
+            mix[row] += f64::from(*weight);
         }
-        let sum: f64 = mix.iter().map(|w| f64::from(*w)).sum();
+        let sum: f64 = mix.iter().sum();
         if sum <= 0.0 {
             return Err(TaskError::EmptyMix);
         }
-        Ok(mix.iter().map(|w| (f64::from(*w) / sum) as f32).collect())
+        Ok(mix.iter().map(|w| (w / sum) as f32).collect())
     }
 }
 
 /// How unlike two ids are: edits from one to the other (Levenshtein 1966), less when one holds the other.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    let b_chars: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b_chars.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b_chars.iter().enumerate() {
-            let changed = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    let edits = row[b_chars.len()];
+    let edits = strsim::levenshtein(&a, &b);
     if !a.is_empty() && b.contains(&a) { edits / 8 } else { edits }
 }
 
