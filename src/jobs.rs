@@ -20,11 +20,11 @@ pub struct JobId(u64);
 
 /// What the caller gets back from a worker, in the order it happened.
 #[derive(Debug)]
-pub enum Event<O> {
+pub enum Event<J, O> {
     /// An intermediate result, to be shown until a better one comes.
     Part(JobId, O),
-    /// The job ended: its outcome, or why there is none.
-    Ended(JobId, Result<O, Failure>),
+    /// This job ended: its outcome, or why there is none.
+    Ended(JobId, Arc<J>, Result<O, Failure>),
 }
 
 /// Why a job has no outcome.
@@ -66,7 +66,7 @@ impl<O> Desk<O> {
     /// Sends an intermediate result.
     pub fn part(&self, outcome: O) {
         // A closed channel means the window is gone; nobody is left to tell.
-        let _ = self.events.send(Message::Event(Event::Part(self.id, outcome)));
+        let _ = self.events.send(Message::Part(self.id, outcome));
         (self.wake)();
     }
 
@@ -88,7 +88,8 @@ impl<O> Desk<O> {
 
 enum Message<O> {
     Progress(JobId, f32),
-    Event(Event<O>),
+    Part(JobId, O),
+    Ended(JobId, Result<O, Failure>),
 }
 
 struct Waiting<J> {
@@ -150,7 +151,7 @@ impl<J: Send + Sync + 'static, O: Send + 'static> Worker<J, O> {
                     Err(Failure::of(Broken { what: what.unwrap_or_default() }))
                 });
                 let outcome = if cancel.is_cancelled() { Err(Failure::Cancelled) } else { outcome };
-                if outbox.send(Message::Event(Event::Ended(id, outcome))).is_err() {
+                if outbox.send(Message::Ended(id, outcome)).is_err() {
                     return;
                 }
                 wake();
@@ -214,7 +215,7 @@ impl<J: Send + Sync + 'static, O: Send + 'static> Worker<J, O> {
     }
 
     /// Takes in what the thread said since the last call, and hands it the next job when it is free. Never blocks.
-    pub fn drain(&mut self) -> Vec<Event<O>> {
+    pub fn drain(&mut self) -> Vec<Event<J, O>> {
         let mut out = Vec::new();
         while let Ok(message) = self.events.try_recv() {
             match message {
@@ -223,13 +224,10 @@ impl<J: Send + Sync + 'static, O: Send + 'static> Worker<J, O> {
                         r.done = done.clamp(r.done, 1.0);
                     }
                 }
-                Message::Event(event) => {
-                    if let Event::Ended(id, _) = &event
-                        && self.running.as_ref().is_some_and(|r| r.id == *id)
-                    {
-                        self.running = None;
-                    }
-                    out.push(event);
+                Message::Part(id, outcome) => out.push(Event::Part(id, outcome)),
+                Message::Ended(id, outcome) => {
+                    // The thread has one job at a time, so that what ends is what runs.
+                    out.extend(self.running.take().map(|r| Event::Ended(id, r.job, outcome)));
                 }
             }
         }
@@ -275,7 +273,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn wait<J: Send + Sync + 'static, O: Send + 'static>(w: &mut Worker<J, O>) -> Vec<Event<O>> {
+    fn wait<J: Send + Sync + 'static, O: Send + 'static>(w: &mut Worker<J, O>) -> Vec<Event<J, O>> {
         let mut all = Vec::new();
         let end = Instant::now() + Duration::from_secs(20);
         while !w.is_idle() && Instant::now() < end {
@@ -297,14 +295,14 @@ mod tests {
         let ended: Vec<_> = wait(&mut w)
             .into_iter()
             .map(|e| match e {
-                Event::Ended(_, r) => r,
+                Event::Ended(_, job, r) => (*job, r),
                 Event::Part(..) => unreachable!(),
             })
             .collect();
         assert_eq!(ended.len(), 3);
-        assert!(matches!(ended[0], Ok(10)));
-        assert!(matches!(&ended[1], Err(Failure::Failed(why)) if why.to_string().contains("two")));
-        assert!(matches!(ended[2], Ok(30)));
+        assert!(matches!(ended[0], (1, Ok(10))));
+        assert!(matches!(&ended[1], (2, Err(Failure::Failed(why))) if why.to_string().contains("two")));
+        assert!(matches!(ended[2], (3, Ok(30))));
     }
 
     #[test]
@@ -338,7 +336,7 @@ mod tests {
         let events = wait(&mut w);
         assert!(steps.load(Ordering::Relaxed) < 10_000, "it ran to its end");
         assert_eq!(events.len(), 1);
-        assert!(matches!(&events[0], Event::Ended(id, Err(Failure::Cancelled)) if *id == a));
+        assert!(matches!(&events[0], Event::Ended(id, _, Err(Failure::Cancelled)) if *id == a));
     }
 
     #[test]

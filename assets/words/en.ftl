@@ -220,6 +220,7 @@ mode-outlines-tip = Lines around each class; the photo stays as it is.
 mode-cut-out = Cut-out
 mode-cut-out-tip = The photo only where a shown class is; the rest becomes transparent, also in an exported PNG. Opacity has no say.
 colormap = Colours
+colormap-grey = Grey
 colormap-tip = The colours from the lowest value to the highest. Viridis, Magma and Cividis brighten evenly; Cividis looks much the same to colour-blind people.
 opacity = Opacity
 opacity-tip = How strongly the overlay covers the photo. Nothing is computed again.
@@ -463,6 +464,7 @@ export-ending = The name must end in .{ $ending }.
 export-files = Files: { $files }
 
 class-name-background = background
+class-name-numbered = class { $number }
 class-name-aeroplane = aeroplane
 class-name-bicycle = bicycle
 class-name-bird = bird
@@ -540,6 +542,9 @@ open-path-title = Open by path
 open-path-label = Path of a picture or a folder
 open-path-hint = ~/Pictures/photo.jpg
 open-path-open = Open
+path-of-checkpoint = Path of a checkpoint
+path-of-picture = Path of a picture
+path-of-folder = Path of the folder to save in
 no-dialog = This system shows no file dialog (on Linux install zenity or a desktop portal). Type the path here, or drop files on the window.
 pictures-away =
     { $count ->
@@ -573,6 +578,7 @@ queued =
        *[other] { $count } pictures queued
     }
 job-failed = It did not work: { $why }
+names-and-more = { $names } and { $count } more
 job-load = Loading the model
 job-gallery = Trying all styles
 job-style = { $style }
@@ -611,3 +617,27 @@ session-unreadable = The settings could not be read, so Lucida starts with defau
 session-not-saved = The settings could not be saved: { $why }
 
 about-text = A vision studio: drop a picture, pick a task, and watch a network work. Everything runs on this computer.
+
+# Why a control or a command makes no sense now
+segment-maps-of-one = Maps of probability and doubt are one model's. Choose Classes to compare two.
+opacity-cut-out = A cut-out has no colours to be more or less opaque.
+show-on-classes = Only for classes: a map has no regions to name, and always shows its scale.
+caption-sum-none = There is no sentence yet, or the model does not attend to places.
+needs-picture = Not now: there is no picture.
+needs-pictures = Not now: there is only one picture.
+needs-removed = Not now: no picture was taken out, or its room was needed.
+needs-previous = Not now: this is the first picture.
+needs-next = Not now: this is the last picture.
+needs-result = Not now: there is no result yet.
+needs-any-result = Not now: no picture has a result of these settings yet.
+needs-model = Not now: the model is not loaded, or cannot do this.
+needs-job = Not now: nothing is running.
+needs-undo = Not now: nothing was changed.
+needs-redo = Not now: nothing was undone.
+needs-change = Not now: everything is as it was at first.
+needs-result-picture = Not now: a caption is not a picture to compare with.
+needs-caption = Only for captions.
+needs-sentence = Not now: there is no sentence yet.
+needs-forced = Not now: no word is fixed.
+needs-translate = Only for translations.
+needs-one-way = Not now: the chosen model has its way back already, or is not loaded.

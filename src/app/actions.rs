@@ -18,13 +18,23 @@ use super::{App, panels};
 impl App {
     /// Whether a command makes sense now.
     pub fn can(&self, c: C) -> bool {
+        self.why_not(c).is_none()
+    }
+
+    /// Why a command makes no sense now: the key of a sentence. `None` where it does.
+    pub fn why_not(&self, c: C) -> Option<&'static str> {
         let picture = self.studio.current().is_some();
+        let needs = |there: bool, why: &'static str| (!there).then_some(why);
         match c {
-            C::Export | C::CopyResult | C::RemovePicture | C::ZoomFit | C::ZoomOne | C::ZoomIn | C::ZoomOut => picture,
-            C::PutBack => self.studio.removed.is_some(),
-            C::PreviousPicture => self.studio.position().is_some_and(|i| i > 0),
-            C::NextPicture => self.studio.position().is_some_and(|i| i + 1 < self.studio.entries.len()),
-            C::ExportAll => self.studio.entries.iter().any(|e| self.seen_of(e).has_result()),
+            C::Export | C::CopyResult | C::RemovePicture | C::ZoomFit | C::ZoomOne | C::ZoomIn | C::ZoomOut => {
+                needs(picture, "needs-picture")
+            }
+            C::PutBack => needs(self.studio.removed.is_some(), "needs-removed"),
+            C::PreviousPicture => needs(self.studio.position().is_some_and(|i| i > 0), "needs-previous"),
+            C::NextPicture => {
+                needs(self.studio.position().is_some_and(|i| i + 1 < self.studio.entries.len()), "needs-next")
+            }
+            C::ExportAll => needs(self.studio.entries.iter().any(|e| self.seen_of(e).has_result()), "needs-any-result"),
             C::ApplyToAll => {
                 let ready = match self.session.task {
                     Task::Style => self.studio.stylizer.is_some(),
@@ -32,30 +42,37 @@ impl App {
                     Task::Translate => self.translation_asked().is_some_and(|a| self.able(&a)),
                     Task::Caption => !self.session.caption.model.is_empty(),
                 };
-                self.studio.entries.len() > 1 && ready
+                needs(self.studio.entries.len() > 1, "needs-pictures").or(needs(ready, "needs-model"))
             }
-            C::CancelJob => !self.studio.nets.is_idle(),
-            C::CancelAll => !self.studio.nets.is_idle() || self.studio.reading() > 0,
-            C::Undo => self.undo.has_undo(&self.session.looks()),
-            C::Redo => self.undo.has_redo(&self.session.looks()),
-            C::ResetLook => match self.session.task {
-                Task::Style => self.session.look != self.session.look.reset(),
-                Task::Segment => self.session.segment != self.session.segment.reset(),
-                Task::Translate => self.session.translate != self.session.translate.reset(),
-                Task::Caption => self.session.caption != self.session.caption.reset(),
-            },
-            // A caption has no picture of its own to compare.
+            C::CancelJob => needs(!self.studio.nets.is_idle(), "needs-job"),
+            C::CancelAll => needs(!self.studio.nets.is_idle() || self.studio.reading() > 0, "needs-job"),
+            C::Undo => needs(self.undo.has_undo(&self.session.looks()), "needs-undo"),
+            C::Redo => needs(self.undo.has_redo(&self.session.looks()), "needs-redo"),
+            C::ResetLook => {
+                let changed = match self.session.task {
+                    Task::Style => self.session.look != self.session.look.reset(),
+                    Task::Segment => self.session.segment != self.session.segment.reset(),
+                    Task::Translate => self.session.translate != self.session.translate.reset(),
+                    Task::Caption => self.session.caption != self.session.caption.reset(),
+                };
+                needs(changed, "needs-change")
+            }
             C::CompareResult | C::CompareSplit | C::CompareSideBySide | C::CompareDifference => {
-                self.session.task != Task::Caption
+                needs(self.session.task != Task::Caption, "needs-result-picture")
             }
-            C::PlayWords | C::CopySentence => self.session.task == Task::Caption && self.told().is_some(),
-            C::FreeWords => self.session.task == Task::Caption && self.is_forced(),
+            C::PlayWords | C::CopySentence => needs(self.session.task == Task::Caption, "needs-caption")
+                .or_else(|| needs(self.told().is_some(), "needs-sentence")),
+            C::FreeWords => needs(self.session.task == Task::Caption, "needs-caption")
+                .or_else(|| needs(self.is_forced(), "needs-forced")),
             C::JoinWayBack => {
                 let facts = self.studio.facts(&self.session.translate.networks());
-                self.session.task == Task::Translate && facts.is_some_and(|facts| !facts.goes_back())
+                needs(self.session.task == Task::Translate, "needs-translate")
+                    .or_else(|| needs(facts.is_some_and(|facts| !facts.goes_back()), "needs-one-way"))
             }
-            C::ChoosePartner => self.session.task == Task::Translate && picture,
-            _ => true,
+            C::ChoosePartner => {
+                needs(self.session.task == Task::Translate, "needs-translate").or(needs(picture, "needs-picture"))
+            }
+            _ => None,
         }
     }
 

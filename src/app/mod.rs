@@ -284,8 +284,8 @@ impl App {
     }
 
     fn hear(&mut self, ctx: &egui::Context, news: News) {
-        if let News::Refused { path, away: true, .. } = &news
-            && self.is_restored(path)
+        if let News::Refused { path, away, .. } = &news
+            && self.is_missed(path, *away)
         {
             return;
         }
@@ -301,8 +301,9 @@ impl App {
                 let text = self.words.with("folder-left-out", [("folder", name), ("count", count.to_string())]);
                 self.notices.tell(Kind::Warning, text, None);
             }
-            News::Failed(why) => {
-                self.notices.tell(Kind::Failure, w.with("job-failed", [("why", w.trouble(&*why))]), None);
+            News::Failed { name, why } => {
+                let text = w.with("job-failed", [("why", w.trouble(&*why))]);
+                self.notices.tell_about(Kind::Failure, text, name);
             }
             News::FileFailed(why) => {
                 // Why must be seen.
@@ -320,6 +321,13 @@ impl App {
             }
             News::Painting(id, image) => {
                 self.paintings.insert(id, ctx.load_texture("painting", image, TextureOptions::LINEAR));
+            }
+            News::Paired { of, partner, remarks } => {
+                self.tell_remarks(&partner.file_name().unwrap_or_default().to_string_lossy(), &remarks);
+                if let Some(of) = of {
+                    self.session.partners.retain(|[known, _]| *known != of);
+                    self.session.partners.push([of, partner]);
+                }
             }
             News::Recognised(path, crate::zoo::Task::Translate) => self.take_translator(path),
             News::Recognised(path, crate::zoo::Task::Caption) => self.take_captioner(path),

@@ -28,6 +28,21 @@ struct Notice {
     action: Option<Command>,
     until: Option<Instant>,
     count: usize,
+    /// The pictures that it is about.
+    about: Vec<String>,
+}
+
+impl Notice {
+    /// The names of the pictures that it is about: some of them, and how many more there are.
+    fn names(&self, words: &Words) -> Option<String> {
+        const MOST: usize = 3;
+        let some = self.about.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
+        match self.about.len() {
+            0 => None,
+            n if n <= MOST => Some(some),
+            n => Some(words.with("names-and-more", [("names", some), ("count", (n - MOST).to_string())])),
+        }
+    }
 }
 
 /// The messages now on screen, and how many failures there was no room for any more.
@@ -45,8 +60,16 @@ impl Notices {
 
     /// Tells something. The same text again only counts up.
     pub fn tell(&mut self, kind: Kind, text: impl Into<String>, action: Option<Command>) {
+        self.add(kind, text.into(), action, None);
+    }
+
+    /// Tells something about the picture of this name. The same text about other pictures only adds their names.
+    pub fn tell_about(&mut self, kind: Kind, text: impl Into<String>, name: Option<String>) {
+        self.add(kind, text.into(), None, name);
+    }
+
+    fn add(&mut self, kind: Kind, text: String, action: Option<Command>, name: Option<String>) {
         const MOST: usize = 5;
-        let text = text.into();
         let until = match kind {
             Kind::Done => Some(Instant::now() + Duration::from_secs(5)),
             Kind::Warning => Some(Instant::now() + Duration::from_secs(12)),
@@ -55,6 +78,7 @@ impl Notices {
         if let Some(n) = self.shown.iter_mut().find(|n| n.text == text) {
             n.count += 1;
             n.until = until;
+            n.about.extend(name.filter(|name| !n.about.contains(name)));
             return;
         }
         if self.shown.len() >= MOST {
@@ -63,7 +87,8 @@ impl Notices {
             let gone = self.shown.remove(at);
             self.more += if gone.kind == Kind::Failure { gone.count } else { 0 };
         }
-        self.shown.push(Notice { kind, text, action, until, count: 1 });
+        let about = name.into_iter().collect();
+        self.shown.push(Notice { kind, text, action, until, count: 1, about });
     }
 
     /// The texts on screen, oldest first.
@@ -108,10 +133,13 @@ impl Notices {
                             ui.label(icon(what).color(colour).size(16.0));
                             ui.vertical(|ui| {
                                 ui.set_width(286.0);
-                                let text =
-                                    if n.count > 1 { format!("{} ({}×)", n.text, n.count) } else { n.text.clone() };
+                                let again = n.count > n.about.len().max(1);
+                                let text = if again { format!("{} ({}×)", n.text, n.count) } else { n.text.clone() };
                                 let r = ui.label(&text);
                                 r.widget_info(|| WidgetInfo::labeled(Role::Alert, true, &text));
+                                if let Some(names) = n.names(words) {
+                                    ui.label(caption(names));
+                                }
                                 if let Some(c) = n.action
                                     && ui.button(words.get(c.key())).clicked()
                                 {

@@ -85,25 +85,30 @@ impl App {
         self.restore = Some(restore);
     }
 
-    /// Whether a picture that cannot be read is one of the last session's, whose folder is away: it is kept in mind.
-    pub(super) fn is_restored(&mut self, path: &Path) -> bool {
-        let Some(place) = self.restore.as_mut().and_then(|restore| restore.claim(path)) else { return false };
-        self.away.push((place, path.to_owned()));
-        true
+    /// Whether a picture that cannot be read is one of the last session's, whose folder is `away`: it is kept in mind.
+    pub(super) fn is_missed(&mut self, path: &Path, away: bool) -> bool {
+        let place = self.restore.as_mut().and_then(|restore| restore.claim(path)).filter(|_| away);
+        self.away.extend(place.map(|place| (place, path.to_owned())));
+        place.is_some()
     }
 
-    /// All pictures of the last session were read, or could not be.
+    /// All pictures of the last session were read, or could not be, or are not to be read this time.
     pub(super) fn end_restoring(&mut self) {
-        if self.restore.take().is_none() {
-            return;
-        }
+        let Some(Restore { expected, .. }) = self.restore.take() else { return };
         self.reveal_selected = true;
         self.away.sort();
         let count = self.away.iter().filter(|(_, path)| !self.session.away.contains(path)).count();
         if count > 0 {
             self.notices.tell(Kind::Warning, self.words.with("pictures-away", [("count", count)]), None);
         }
-        if self.studio.entries.is_empty() {
+        // What was cancelled, or found no room, comes back the next time.
+        let known = self.away.len();
+        for (path, places) in expected {
+            self.away.extend(places.into_iter().map(|place| (place, path.clone())));
+        }
+        let cancelled = self.away.len() > known;
+        self.away.sort();
+        if self.studio.entries.is_empty() && !cancelled {
             self.open_samples(1);
         }
     }
@@ -116,7 +121,8 @@ impl App {
         for (place, path) in &self.away {
             pictures.insert((*place).min(pictures.len()), (None, path.clone()));
         }
-        let (ids, pictures): (Vec<_>, _) = pictures.into_iter().unzip();
+        let (ids, pictures): (Vec<_>, Vec<_>) = pictures.into_iter().unzip();
+        self.session.partners.retain(|[of, _]| pictures.contains(of));
         self.session.pictures = pictures;
         self.session.away = self.away.iter().map(|(_, path)| path.clone()).collect();
         let shown = self.studio.selected.and_then(|shown| ids.iter().position(|id| *id == Some(shown)));
@@ -136,14 +142,7 @@ impl App {
         }
         // Who opened it before has been told.
         let (name, remarks) = remarks.filter(|_| !restored).unwrap_or_default();
-        for remark in remarks {
-            let text = match remark {
-                Remark::EndsEarly => self.words.with("ends-early", [("name", name.clone())]),
-                // Of a folder of animations once.
-                Remark::MoreFrames => self.words.get("more-frames"),
-            };
-            self.notices.tell(Kind::Warning, text, None);
-        }
+        self.tell_remarks(&name, &remarks);
         // What a dialog is about stays in view.
         let show_next = self.show_next && !restored && !self.in_dialog();
         if show_next || self.studio.selected.is_none() {
@@ -151,6 +150,18 @@ impl App {
             self.reveal_selected = true;
         }
         self.show_next &= restored;
+    }
+
+    /// Says what is to be said of a picture's file.
+    pub(super) fn tell_remarks(&mut self, name: &str, remarks: &[Remark]) {
+        for remark in remarks {
+            let text = match remark {
+                Remark::EndsEarly => self.words.with("ends-early", [("name", name)]),
+                // Of a folder of animations once.
+                Remark::MoreFrames => self.words.get("more-frames"),
+            };
+            self.notices.tell(Kind::Warning, text, None);
+        }
     }
 
     /// Files dropped on the window, and pictures or paths pasted into it.

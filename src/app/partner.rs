@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::studio::{PictureId, Slot, Studio};
+use super::studio::{News, PictureId, Slot, Studio};
 use super::translate_look::Asked;
 use super::workers::{FileJob, Pixels, Place};
 use crate::gpu::PictureTexture;
-use crate::imaging::{self, Picture};
+use crate::imaging::{self, Picture, Remark};
 use crate::jobs::Trouble;
 use crate::tasks::TaskError;
 use crate::tasks::translate::check_partner;
@@ -34,8 +34,17 @@ pub(super) enum Search {
     Over(Option<Partner>),
 }
 
-/// A partner that was read: its file and its pixels; `None` where there is none.
-pub type Found = Option<(PathBuf, Arc<Picture>)>;
+/// A partner that was read.
+pub struct Found {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its pixels, as many as its picture has.
+    pub picture: Arc<Picture>,
+    /// What is to be said of its file.
+    pub remarks: Vec<Remark>,
+    /// Somebody chose the file.
+    pub chosen: bool,
+}
 
 /// Where a partner is looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +73,11 @@ impl Source {
     ///
     /// # Errors
     /// Those of [`imaging::open`] and [`check_partner`], with the file's path.
-    pub fn read(&self, [width, height]: [u32; 2]) -> Result<Found, (PathBuf, Trouble)> {
-        let path = match self {
-            Source::File(path) => path.clone(),
+    pub fn read(&self, [width, height]: [u32; 2]) -> Result<Option<Found>, (PathBuf, Trouble)> {
+        let (path, chosen) = match self {
+            Source::File(path) => (path.clone(), true),
             Source::BesideOf(picture) => match beside(picture) {
-                Some(path) => path,
+                Some(path) => (path, false),
                 None => return Ok(None),
             },
         };
@@ -77,7 +86,10 @@ impl Source {
             Ok(picture)
         });
         match opened {
-            Ok(picture) => Ok(Some((path, Arc::new(picture.resized_to(width, height))))),
+            Ok(picture) => {
+                let (remarks, picture) = (picture.remarks().to_vec(), Arc::new(picture.resized_to(width, height)));
+                Ok(Some(Found { path, picture, remarks, chosen }))
+            }
             Err(why) => Err((path, Arc::new(why))),
         }
     }
@@ -89,19 +101,26 @@ impl Studio {
         self.current()?.partner()
     }
 
-    /// Looks, once, for the partner of the shown picture where paired data have it.
-    pub fn seek_partner(&mut self) {
+    /// Looks, once, for the partner of the shown picture: the one that was `chosen` for it, in pairs of its file and the
+    /// partner's, or the one where paired data have it.
+    pub fn seek_partner(&mut self, chosen: &[[PathBuf; 2]]) {
         let Some(e) = self.selected.and_then(|id| self.entry(id)) else { return };
         if !matches!(e.partner, Search::NotYet) {
             return;
         }
-        match e.path.clone() {
-            Some(path) => {
-                let id = e.id;
-                self.read_partner(id, Source::BesideOf(path));
-            }
-            None => e.partner = Search::Over(None),
-        }
+        let Some(path) = e.path.clone() else {
+            e.partner = Search::Over(None);
+            return;
+        };
+        let id = e.id;
+        let chosen = chosen.iter().find(|[of, partner]| *of == path && partner.exists());
+        self.read_partner(
+            id,
+            match chosen {
+                Some([_, partner]) => Source::File(partner.clone()),
+                None => Source::BesideOf(path),
+            },
+        );
     }
 
     /// Takes this file as the partner of a picture, if that is in the strip still.
@@ -119,16 +138,20 @@ impl Studio {
     }
 
     /// Takes in a partner that was read. Where a chosen one could not be, the one before it stays.
-    pub(super) fn take_partner(&mut self, entry: PictureId, found: Found) {
-        let Some(e) = self.entry(entry) else { return };
+    pub(super) fn take_partner(&mut self, entry: PictureId, found: Option<Found>) -> Option<News> {
+        let e = self.entry(entry)?;
         match found {
-            Some((path, picture)) => {
+            Some(Found { path, picture, remarks, chosen }) => {
+                let of = e.path.clone().filter(|_| chosen);
+                let news = News::Paired { of, partner: path.clone(), remarks };
                 e.partner = Search::Over(Some(Partner { path, picture, texture: Slot::Missing }));
                 e.translated.iter_mut().for_each(|t| t.l1 = None);
+                return Some(news);
             }
             None if matches!(e.partner, Search::Over(_)) => {}
             None => e.partner = Search::Over(None),
         }
+        None
     }
 
     /// The partner of the shown picture on the GPU; asks for the upload where it is not there.

@@ -155,6 +155,8 @@ pub struct Session {
     pub pictures: Vec<PathBuf>,
     /// Those of them whose folders were not there, which was told.
     pub away: Vec<PathBuf>,
+    /// Pictures, and the true partners that were chosen for them.
+    pub partners: Vec<[PathBuf; 2]>,
     pub selected: usize,
     /// Where results lie that were saved when the graphics device was lost, until it is told.
     pub rescued: Option<PathBuf>,
@@ -185,6 +187,7 @@ impl Default for Session {
             export: Export::default(),
             pictures: Vec::new(),
             away: Vec::new(),
+            partners: Vec::new(),
             selected: 0,
             rescued: None,
         }
@@ -229,6 +232,7 @@ impl Session {
             export: take(&mut table, "export", d.export.clone(), &mut bad),
             pictures: take(&mut table, "pictures", d.pictures, &mut bad),
             away: take(&mut table, "away", d.away, &mut bad),
+            partners: take(&mut table, "partners", d.partners, &mut bad),
             selected: take(&mut table, "selected", d.selected, &mut bad),
             rescued: take(&mut table, "rescued", None, &mut bad),
         };
@@ -341,6 +345,7 @@ impl Session {
         for paths in [&mut s.pictures, &mut s.away, &mut s.checkpoints, &mut s.generators, &mut s.captioners] {
             paths.retain(text);
         }
+        s.partners.retain(|pair| pair.iter().all(text));
         s.export.folder.take_if(|path| !text(path));
         s.rescued.take_if(|path| !text(path));
         s
@@ -385,6 +390,7 @@ mod tests {
     fn a_session_comes_back_as_it_was() {
         let s = Session {
             pictures: vec!["/a b/ü.jpg".into()],
+            partners: vec![["/a b/ü.jpg".into(), "/maps/ü.png".into()]],
             scale: 1.25,
             language: Some(Language::Ko),
             ..Session::default()

@@ -20,7 +20,7 @@ use super::translate_look::{Facts, Model};
 use super::translated::Translated;
 use super::workers::{FileJob, FileOutcome, Gpu, NetJob, NetOutcome, Pixels, Place, Uploaded, file_work, net_work};
 use crate::gpu::PictureTexture;
-use crate::imaging::Picture;
+use crate::imaging::{Picture, Remark};
 use crate::jobs::{Event, Failure, JobId, Trouble, Worker};
 use crate::tasks::style::{Params, Stylizer};
 use crate::zoo;
@@ -178,8 +178,8 @@ pub enum News {
     Refused { path: PathBuf, name: String, why: Trouble, away: bool },
     /// There is no room for this many pictures.
     NoRoom(usize),
-    /// A network job failed.
-    Failed(Trouble),
+    /// A network job failed, of the picture of this name.
+    Failed { name: Option<String>, why: Trouble },
     /// Files were written.
     Saved(Vec<PathBuf>),
     /// A file job failed.
@@ -190,6 +190,8 @@ pub enum News {
     Painting(String, ColorImage),
     /// A folder, and how much of it is no picture.
     LeftOut(PathBuf, usize),
+    /// A picture has a true partner; `of` is the picture's file, where the partner was chosen for it.
+    Paired { of: Option<PathBuf>, partner: PathBuf, remarks: Vec<Remark> },
     /// A checkpoint, and what it is for.
     Recognised(PathBuf, zoo::Task),
 }
@@ -318,17 +320,20 @@ impl Studio {
         let mut news = Vec::new();
         for event in self.nets.drain() {
             match event {
-                Event::Part(id, _) | Event::Ended(id, _) if Some(id) == self.outdated => {}
-                Event::Part(_, o) | Event::Ended(_, Ok(o)) => self.take_net(ctx, o),
-                Event::Ended(_, Err(Failure::Cancelled)) => {}
-                Event::Ended(_, Err(Failure::Failed(why))) => news.push(News::Failed(why)),
+                Event::Part(id, _) | Event::Ended(id, ..) if Some(id) == self.outdated => {}
+                Event::Part(_, o) | Event::Ended(_, _, Ok(o)) => self.take_net(ctx, o),
+                Event::Ended(_, _, Err(Failure::Cancelled)) => {}
+                Event::Ended(_, job, Err(Failure::Failed(why))) => {
+                    let name = job.entry().and_then(|id| self.entry(id)).map(|e| e.name.clone());
+                    news.push(News::Failed { name, why });
+                }
             }
         }
         for event in self.files.drain() {
             match event {
-                Event::Part(_, o) | Event::Ended(_, Ok(o)) => news.extend(self.take_file(ctx, o)),
-                Event::Ended(_, Err(Failure::Cancelled)) => {}
-                Event::Ended(_, Err(Failure::Failed(why))) => news.push(News::FileFailed(why)),
+                Event::Part(_, o) | Event::Ended(_, _, Ok(o)) => news.extend(self.take_file(ctx, o)),
+                Event::Ended(_, _, Err(Failure::Cancelled)) => {}
+                Event::Ended(_, _, Err(Failure::Failed(why))) => news.push(News::FileFailed(why)),
             }
         }
         self.forget_old_textures();
@@ -440,10 +445,7 @@ impl Studio {
             FileOutcome::Composed(image) => Some(News::Copied(image)),
             FileOutcome::Recognised { path, task } => Some(News::Recognised(path, task)),
             FileOutcome::LeftOut { folder, count } => Some(News::LeftOut(folder, count)),
-            FileOutcome::Partner { entry, found } => {
-                self.take_partner(entry, found);
-                None
-            }
+            FileOutcome::Partner { entry, found } => self.take_partner(entry, found),
             FileOutcome::Compared { entry, asked, path, l1 } => {
                 self.take_comparison(entry, &asked, &path, l1);
                 None

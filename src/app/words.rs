@@ -4,6 +4,8 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use serde::{Deserialize, Serialize};
 
+use crate::gpu::Colormap;
+
 /// A language the window speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -105,7 +107,19 @@ impl Words {
     /// What a class of a segmentation is called: in the language where it has a word for it, else as the data calls it.
     pub fn class(&self, name: &str) -> String {
         let key = format!("class-name-{}", name.replace(' ', "-"));
-        if self.has(&key) { self.get(&key) } else { name.to_owned() }
+        if self.has(&key) {
+            return self.get(&key);
+        }
+        // Of a checkpoint that has no names, as `tasks::segment` counts them.
+        match name.strip_prefix("class ").filter(|n| n.parse::<usize>().is_ok()) {
+            Some(n) => self.with("class-name-numbered", [("number", n)]),
+            None => name.to_owned(),
+        }
+    }
+
+    /// What a colormap is called; most have the same name everywhere.
+    pub fn colormap(&self, map: Colormap) -> String {
+        if map == Colormap::Grey { self.get("colormap-grey") } else { map.name().to_owned() }
     }
 
     /// What a kind of pictures is called that a model translates from or to: as [`Words::class`].

@@ -267,7 +267,7 @@ pub enum FileOutcome {
     /// What a checkpoint is for.
     Recognised { path: PathBuf, task: zoo::Task },
     /// A picture's true partner, if there is one.
-    Partner { entry: PictureId, found: Found },
+    Partner { entry: PictureId, found: Option<Found> },
     /// How far a translation is from its picture's partner, 0..=1, and which that was.
     Compared { entry: PictureId, asked: translate_look::Asked, path: PathBuf, l1: f64 },
 }

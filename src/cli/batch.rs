@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::console::{self, Session};
-use super::files::{self, Job, Plan, Target};
+use super::files::{self, Job, Plan, Source, Target};
 use super::progress::Progress;
 use crate::imaging::{self, Format, Picture, Remark};
 use crate::nn::Watch;
@@ -151,17 +151,15 @@ impl<'a> Batch<'a> {
         self.progress.whisper(line);
     }
 
-    /// Opens a job's picture, and says what is to be said of it.
-    pub(super) fn open(&self, job: &Job) -> Result<Picture, Failure> {
-        let picture = job.source.open()?;
+    /// Opens a picture, and says what is to be said of it.
+    pub(super) fn open(&self, source: &Source) -> Result<Picture, Failure> {
+        let picture = source.open()?;
         for remark in picture.remarks() {
-            self.tell(
-                job,
-                match remark {
-                    Remark::EndsEarly => "warning: the file ends early: a part of it may be missing",
-                    Remark::MoreFrames => "the first of several frames or pages is used",
-                },
-            );
+            let what = match remark {
+                Remark::EndsEarly => "warning: the file ends early: a part of it may be missing",
+                Remark::MoreFrames => "the first of several frames or pages is used",
+            };
+            self.progress.say(format_args!("{}: {what}", source.path()));
         }
         Ok(picture)
     }

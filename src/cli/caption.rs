@@ -347,7 +347,7 @@ fn sentences(arguments: &Arguments, model: &CaptionModel, params: &Params) -> Re
 impl Work<'_> {
     /// One picture, from its file to its sentence.
     fn one(&self, batch: &Batch<'_>, job: &Job) -> Result<Said, Failure> {
-        let original = batch.open(job)?;
+        let original = batch.open(&job.source)?;
         let outcome = batch.watched(|watch| self.model.run(&original, &self.params, watch))?;
         let Some(best) = outcome.sentences.first() else { return Err(Failure::Work("nothing was said".into())) };
         if best.end.is_none() {

@@ -143,7 +143,7 @@ fn one(
     batch: &Batch<'_>,
     job: &Job,
 ) -> Result<Summary, Failure> {
-    let original = arguments.writing.of(batch.open(job)?);
+    let original = arguments.writing.of(batch.open(&job.source)?);
     batch.warn_of_losses(&original, job)?;
     if matches!(arguments.mode, Mode::CutOut) && matches!(job.format, Format::Jpeg { .. }) {
         batch.warn(job, "cannot hold what is cut away (laid over white); use PNG or WebP");

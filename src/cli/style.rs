@@ -134,7 +134,7 @@ fn one(
     batch: &Batch<'_>,
     job: &Job,
 ) -> Result<Done, Failure> {
-    let original = arguments.writing.of(batch.open(job)?);
+    let original = arguments.writing.of(batch.open(&job.source)?);
     // A sheet is a new picture, 8-bit and opaque.
     if !arguments.sheet {
         batch.warn_of_losses(&original, job)?;

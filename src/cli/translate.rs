@@ -256,8 +256,8 @@ fn one(
     batch: &Batch<'_>,
     job: &Job,
 ) -> Result<Done, Failure> {
-    let original = arguments.writing.of(batch.open(job)?);
-    let partner = partners.of(&job.source)?.map(|partner| partner.open()).transpose()?;
+    let original = arguments.writing.of(batch.open(&job.source)?);
+    let partner = partners.of(&job.source)?.map(|partner| batch.open(&partner)).transpose()?;
     if let Some(partner) = &partner {
         check_partner(original.size(), partner.size()).map_err(|e| Failure::Work(e.to_string()))?;
     }

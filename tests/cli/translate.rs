@@ -236,6 +236,15 @@ fn the_distance_from_the_true_partner_is_told() {
     let expected = l1(&rgb(p, "out.png"), &rgb(p, "photo.png"));
     assert!((told["l1"].as_f64().unwrap() - expected).abs() < 1e-6, "{told}, not {expected}");
 
+    // Half a partner is told.
+    let jpeg = p.join("whole.jpg");
+    let whole = image::DynamicImage::from(picture(40, 32, false)).to_rgb8();
+    whole.save(&jpeg).unwrap();
+    let whole = fs::read(&jpeg).unwrap();
+    fs::write(p.join("part.jpg"), &whole[..whole.len() * 2 / 3]).unwrap();
+    let output = run(p, &format!("{command} -o out4.png --truth part.jpg"));
+    assert!(stderr(&output).contains("part.jpg: warning: the file ends early"), "{}", stderr(&output));
+
     // What has another shape cannot be the partner.
     picture(60, 20, false).save(p.join("long.png")).unwrap();
     let said = fail(p, "translate photo.png -o out3.png --model both.safetensors --truth long.png", 1);

@@ -765,6 +765,30 @@ fn pictures_whose_disk_is_away_come_back_with_it() {
 }
 
 #[test]
+fn pictures_that_were_not_waited_for_come_back_the_next_time() {
+    let home = Home::new();
+    let names = |h: &Window| h.state().studio.entries.iter().map(|e| e.name.clone()).collect::<Vec<_>>().join(" ");
+    let files: Vec<_> = (0..6).map(|i| home.photo(&format!("{i}.png"), 400, 300)).collect();
+    let mut h = window([1280.0, 800.0], home.start(&files));
+    until(&mut h, "the pictures", |s| s.studio.entries.len() == 6);
+    let before = names(&h);
+    eframe::App::on_exit(h.state_mut());
+    drop(h);
+    // One of them is gone for good.
+    std::fs::remove_file(home.path("5.png")).unwrap();
+    let mut h = window([1280.0, 800.0], home.start(&[]));
+    h.state_mut().ask(Command::CancelAll);
+    settled(&mut h);
+    assert!(h.state().studio.entries.len() < 5, "nothing was left to cancel");
+    eframe::App::on_exit(h.state_mut());
+    drop(h);
+    let mut h = window([1280.0, 800.0], home.start(&[]));
+    until(&mut h, "those that are left", |s| s.studio.entries.len() == 5);
+    settled(&mut h);
+    assert_eq!(names(&h), before.replace(" 5.png", ""));
+}
+
+#[test]
 fn settings_that_cannot_be_read_are_left_as_they_are() {
     let home = Home::new();
     let settings = home.path("session.toml");

@@ -323,6 +323,29 @@ fn a_wrong_checkpoint_is_told_and_a_right_one_used() {
 }
 
 #[test]
+fn what_fails_for_many_pictures_is_told_once_with_their_names() {
+    let home = Home::new();
+    let photos: Vec<_> = (0..5).map(|i| home.photo(&format!("{i}.png"), 32, 24)).collect();
+    let mut h = window([1280.0, 800.0], home.start(&photos));
+    until(&mut h, "all of them", |a| a.studio.entries.len() == 5);
+    let config = lucida::models::unet::Config::new(4, true, 3);
+    let mut tensors = lucida::models::random::tensors(|vb| lucida::models::Unet::new(config, vb)).unwrap();
+    let bias = (&tensors["outc.conv.bias"] * f64::NAN).unwrap();
+    tensors.insert("outc.conv.bias".into(), bias);
+    let broken = home.path("broken.safetensors");
+    candle_core::safetensors::save(&tensors, &broken).unwrap();
+    drop_on(&mut h, &[broken]);
+    until(&mut h, "the checkpoint", |a| a.session.segment.model.contains("broken.safetensors"));
+    settled(&mut h);
+    h.state_mut().ask(Command::ApplyToAll);
+    settled(&mut h);
+    let failures = h.state().notices.texts().filter(|t| t.contains("did not work")).count();
+    assert_eq!(failures, 1, "{:?}", h.state().notices.texts().collect::<Vec<_>>());
+    h.get_by_label_contains("and 2 more");
+    shot(&mut h, "segment-many-failed");
+}
+
+#[test]
 fn where_nothing_is_found_another_model_is_offered() {
     let home = Home::new();
     let plain = Picture::from_rgba8(160, 120, [250, 250, 252, 255].repeat(160 * 120)).unwrap();

@@ -286,6 +286,16 @@ fn two_models_stand_beside_each_other_and_the_truth() {
     h.state_mut().ask(Command::ApplyToAll);
     h.run_steps(3);
     until(&mut h, "all of both models", |a| idle(a) && has(a, 0));
+
+    // The next start has the partner that was chosen last.
+    h.state_mut().studio.choose_partner(id, home.path("white.png"));
+    until(&mut h, "the white one", |a| a.studio.entries[0].partner().is_some_and(|p| p.path.ends_with("white.png")));
+    h.state_mut().studio.selected = Some(id);
+    h.run_steps(3);
+    eframe::App::on_exit(h.state_mut());
+    drop(h);
+    let mut h = window([1280.0, 800.0], home.start(&[]));
+    until(&mut h, "the white one again", |a| a.studio.partner().is_some_and(|p| p.path.ends_with("white.png")));
 }
 
 #[test]

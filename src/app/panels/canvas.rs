@@ -314,19 +314,21 @@ fn compare_bar(app: &mut App, ui: &mut Ui, rect: Rect, has_result: bool) {
     let middle = rect.center().x.max(rect.left() + MARGIN + ZOOM_BAR + 8.0 + COMPARE_BAR / 2.0);
     let middle = if rect.width() < BOTH_BARS { rect.center().x } else { middle };
     bar(ui, pos2(middle, rect.bottom() - MARGIN), Align2::CENTER_BOTTOM, COMPARE_BAR, |ui| {
+        let none = app.words.get("needs-result");
         ui.add_enabled_ui(has_result, |ui| {
             for (c, mode) in MODES {
                 let name = app.words.get(c.key());
                 let keys = c.shortcut().map(|s| ui.ctx().format_shortcut(&s)).unwrap_or_default();
                 let text = format!("{}  ({keys})", tip(&app.words, c));
-                if icon_toggle(ui, app.session.compare == mode, c.icon(), &name).on_hover_text(text).clicked() {
+                let r = icon_toggle(ui, app.session.compare == mode, c.icon(), &name).on_hover_text(text);
+                if r.on_disabled_hover_text(&none).clicked() {
                     app.ask(c);
                 }
             }
             let hold = app.words.get("hold-original");
             let r = ui.add(egui::Button::new(icon(Icon::Eye).size(16.0)).sense(Sense::click_and_drag()));
             let r = named(r, Role::Button, &hold).on_hover_text(app.words.get("hold-original-tip"));
-            app.canvas.holding = r.is_pointer_button_down_on();
+            app.canvas.holding = r.on_disabled_hover_text(&none).is_pointer_button_down_on();
         });
     });
 }

@@ -10,7 +10,7 @@ use lucide_icons::Icon;
 
 use super::canvas::zoom_buttons;
 use super::captions::{Line, Says, gaze};
-use super::menu_bar::tip;
+use super::menu_bar::{tip, tipped};
 use crate::app::App;
 use crate::app::caption_look::{CaptionLook, CaptionView};
 use crate::app::captioned::{Step, Told};
@@ -242,7 +242,8 @@ fn controls(app: &mut App, ui: &mut Ui, row: Rect, lines: &[Line]) {
         let name = app.words.get(key);
         let keys = C::PlayWords.shortcut().map(|s| ui.ctx().format_shortcut(&s)).unwrap_or_default();
         let hint = format!("{}  ({keys})", tip(&app.words, C::PlayWords));
-        if icon_toggle(ui, app.reading.plays(), what, &name).on_hover_text(hint).clicked() {
+        let r = icon_toggle(ui, app.reading.plays(), what, &name).on_hover_text(hint);
+        if r.on_disabled_hover_text(app.words.get("needs-sentence")).clicked() {
             app.ask(C::PlayWords);
         }
         let speed = &mut app.session.caption.speed;
@@ -272,7 +273,8 @@ fn controls(app: &mut App, ui: &mut Ui, row: Rect, lines: &[Line]) {
     if r.hovered() && attends {
         app.reading.hovered = Some(Step::Sum);
     }
-    if r.on_hover_text(app.words.get("caption-sum-tip")).clicked() {
+    let r = r.on_hover_text(app.words.get("caption-sum-tip"));
+    if r.on_disabled_hover_text(app.words.get("caption-sum-none")).clicked() {
         app.reading.choose(Step::Sum);
     }
     let hold = app.words.get("hold-original");
@@ -282,7 +284,7 @@ fn controls(app: &mut App, ui: &mut Ui, row: Rect, lines: &[Line]) {
     app.canvas.holding = r.is_pointer_button_down_on();
     let copy = app.words.get(C::CopySentence.key());
     let r = ui_of.add_enabled_ui(told.is_some(), |ui| icon_only(ui, C::CopySentence.icon(), &copy)).inner;
-    if r.on_hover_text(tip(&app.words, C::CopySentence)).clicked() {
+    if tipped(app, r, C::CopySentence).clicked() {
         app.ask(C::CopySentence);
     }
     // How likely the sentence is, where there is room for it.

@@ -8,7 +8,7 @@ use egui::{
 use crate::app::App;
 use crate::app::captioned::Captioned;
 use crate::app::commands::Command as C;
-use crate::app::panels::menu_bar::tip;
+use crate::app::panels::menu_bar::tipped;
 use crate::app::segmented::Segmented;
 use crate::app::session::Task;
 use crate::app::studio::Entry;
@@ -53,7 +53,7 @@ fn pictures(app: &mut App, ui: &mut Ui) {
             ui.label(caption(app.words.with("strip-pictures", [("count", app.studio.entries.len())])));
             for c in [C::Open, C::RemovePicture] {
                 let r = ui.add_enabled_ui(app.can(c), |ui| icon_only(ui, c.icon(), &app.words.get(c.key()))).inner;
-                if r.on_hover_text(tip(&app.words, c)).clicked() {
+                if tipped(app, r, c).clicked() {
                     app.ask(c);
                 }
             }

@@ -4,7 +4,7 @@ use egui::{Panel, ScrollArea, Ui};
 use lucide_icons::Icon;
 
 use crate::app::commands::Command as C;
-use crate::app::panels::menu_bar::tip;
+use crate::app::panels::menu_bar::tipped;
 use crate::app::session::Task;
 use crate::app::widgets::{main_button, named};
 use crate::app::{App, tasks};
@@ -19,7 +19,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             let text = app.words.get("export-picture");
             let button = main_button(ui, &text, Icon::Download).min_size(egui::vec2(ui.available_width(), 34.0));
             let r = named(ui.add_enabled(app.can(C::Export), button), egui::Role::Button, &text);
-            if r.on_hover_text(tip(&app.words, C::Export)).clicked() {
+            if tipped(app, r, C::Export).clicked() {
                 app.ask(C::Export);
             }
             ui.add_space(8.0);

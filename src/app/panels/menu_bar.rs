@@ -110,12 +110,21 @@ pub fn item(app: &App, ui: &mut Ui, c: C) -> bool {
         button = button.shortcut_text(egui::RichText::new(ui.ctx().format_shortcut(&s)).weak());
     }
     let r = ui.add_enabled(app.can(c), button.min_size(egui::vec2(ui.available_width(), 24.0)));
-    named(r, egui::Role::MenuItem, &text).on_hover_text(tip(&app.words, c)).clicked()
+    tipped(app, named(r, egui::Role::MenuItem, &text), c).clicked()
 }
 
 /// What a command does, in a sentence.
 pub fn tip(words: &Words, c: C) -> String {
     words.get(&format!("{}-tip", c.key()))
+}
+
+/// Says on hover what a command does and, where it makes no sense now, why.
+pub fn tipped(app: &App, r: egui::Response, c: C) -> egui::Response {
+    let tip = tip(&app.words, c);
+    match app.why_not(c) {
+        Some(why) => r.on_disabled_hover_text(format!("{tip}\n{}", app.words.get(why))),
+        None => r.on_hover_text(tip),
+    }
 }
 
 /// Whether a command names the choice that is in force.

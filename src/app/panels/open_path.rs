@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::app::dialogs::Ask;
 use crate::app::studio::PictureId;
 use crate::app::translate_look::Model;
-use crate::app::widgets::{dialog, main_button};
+use crate::app::widgets::{caption, dialog, main_button};
 
 /// What the person is filling in.
 #[derive(Default)]
@@ -54,18 +54,21 @@ pub fn show(app: &mut App, ui: &Ui) {
     let mut done = false;
     let modal = dialog(ui, "open-path").show(ui.ctx(), |ui| {
         ui.set_width(460.0);
-        let title = match state.purpose {
-            Purpose::Open => "open-path-title",
-            Purpose::WayBack(_) => "cmd-join-way-back",
-            Purpose::Partner(_) => "cmd-choose-partner",
-            Purpose::ExportFolder => "cmd-export-all",
+        let (title, name, act) = match state.purpose {
+            Purpose::Open => ("open-path-title", "open-path-label", "open-path-open"),
+            Purpose::WayBack(_) => ("cmd-join-way-back", "path-of-checkpoint", "open-path-open"),
+            Purpose::Partner(_) => ("cmd-choose-partner", "path-of-picture", "open-path-open"),
+            Purpose::ExportFolder => ("cmd-export-all", "path-of-folder", "export-save"),
         };
         ui.heading(app.words.get(title));
         if state.no_dialog {
             ui.label(app.words.get("no-dialog"));
         }
-        let name = app.words.get("open-path-label");
-        let hint = app.words.get("open-path-hint");
+        let name = app.words.get(name);
+        ui.label(caption(&name));
+        // Only there to be typed over; a picture's where one is meant.
+        let pictures = matches!(state.purpose, Purpose::Open | Purpose::Partner(_));
+        let hint = if pictures { app.words.get("open-path-hint") } else { String::new() };
         let r = ui.add(
             TextEdit::singleline(&mut state.typed)
                 .hint_text(hint)
@@ -78,10 +81,11 @@ pub fn show(app: &mut App, ui: &Ui) {
             r.request_focus();
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let open = app.words.get("open-path-open");
+            let act = app.words.get(act);
+            let sign = if state.purpose == Purpose::ExportFolder { Icon::Download } else { Icon::ImagePlus };
             let ready = !state.typed.trim().is_empty();
-            let r = ui.add_enabled(ready, main_button(ui, &open, Icon::ImagePlus));
-            let r = crate::app::widgets::named(r, Role::Button, &open);
+            let r = ui.add_enabled(ready, main_button(ui, &act, sign));
+            let r = crate::app::widgets::named(r, Role::Button, &act);
             done = ready && (r.clicked() || entered);
             if ui.button(app.words.get("cancel")).clicked() {
                 ui.close();

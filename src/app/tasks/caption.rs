@@ -317,10 +317,11 @@ fn map(app: &mut App, ui: &mut Ui) {
     percent(ui, &mut look.opacity, usual, &words.get(name), &words.get(hint));
     if !look.spotlight {
         labelled(ui, &words.get("colormap"), &words.get("colormap-tip"), |ui, width| {
-            let list = ComboBox::from_id_salt("colormap").selected_text(look.colormap.name()).width(width).truncate();
+            let list =
+                ComboBox::from_id_salt("colormap").selected_text(words.colormap(look.colormap)).width(width).truncate();
             list.show_ui(ui, |ui| {
                 for map in Colormap::ALL {
-                    ui.selectable_value(&mut look.colormap, map, map.name());
+                    ui.selectable_value(&mut look.colormap, map, words.colormap(map));
                 }
             })
         });

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use egui::{Align, Button, ComboBox, Layout, Role, Slider, Ui, WidgetInfo, vec2};
+use egui::{Align, Button, ComboBox, InnerResponse, Layout, Role, Slider, Ui, WidgetInfo, vec2};
 use lucide_icons::Icon;
 
 use super::{choice, heading, labelled, model_list, size, slider};
@@ -51,6 +51,7 @@ fn model(app: &mut App, ui: &mut Ui) {
     let others = shipped.iter().chain(&checkpoints);
     // Maps of one class or of doubt are one model's.
     let compared = look.shown == Shown::Classes;
+    let maps = app.words.get("segment-maps-of-one");
     labelled(ui, &app.words.get("segment-other"), &app.words.get("segment-other-tip"), |ui, width| {
         ui.add_enabled_ui(compared, |ui| {
             let text = look.other.as_ref().map_or_else(|| none.clone(), |other| app.model_name(other));
@@ -63,7 +64,7 @@ fn model(app: &mut App, ui: &mut Ui) {
                 }
             });
             app.look_for_added(&r.response);
-            r
+            InnerResponse::new(r.inner, r.response.on_disabled_hover_text(maps))
         })
         .inner
     });
@@ -97,27 +98,33 @@ fn shown(app: &mut App, ui: &mut Ui) {
         choice(app, ui, &mut look.mode, &modes);
     } else {
         labelled(ui, &app.words.get("colormap"), &app.words.get("colormap-tip"), |ui, width| {
-            ComboBox::from_id_salt("colormap").selected_text(look.colormap.name()).width(width).truncate().show_ui(
-                ui,
-                |ui| {
+            ComboBox::from_id_salt("colormap")
+                .selected_text(app.words.colormap(look.colormap))
+                .width(width)
+                .truncate()
+                .show_ui(ui, |ui| {
                     for map in Colormap::ALL {
-                        ui.selectable_value(&mut look.colormap, map, map.name());
+                        ui.selectable_value(&mut look.colormap, map, app.words.colormap(map));
                     }
-                },
-            )
+                })
         });
     }
     let (name, hint) = (app.words.get("opacity"), app.words.get("opacity-tip"));
     let used = look.shown != Shown::Classes || look.mode != OverlayMode::CutOut;
     ui.add_enabled_ui(used, |ui| {
-        percent(ui, &mut look.opacity, SegmentLook::default().opacity, &name, &hint);
+        let r = percent(ui, &mut look.opacity, SegmentLook::default().opacity, &name, &hint);
+        r.on_disabled_hover_text(app.words.get("opacity-cut-out"));
     });
     ui.horizontal_wrapped(|ui| {
         let (names, legend) = (app.words.get("show-names"), app.words.get("show-legend"));
         // A map has no regions to be named, and never goes without its scale.
         ui.add_enabled_ui(look.shown == Shown::Classes, |ui| {
-            ui.checkbox(&mut look.names, names).on_hover_text(app.words.get("show-names-tip"));
-            ui.checkbox(&mut look.legend, legend).on_hover_text(app.words.get("show-legend-tip"));
+            for (value, name, key) in
+                [(&mut look.names, names, "show-names-tip"), (&mut look.legend, legend, "show-legend-tip")]
+            {
+                let r = ui.checkbox(value, name).on_hover_text(app.words.get(key));
+                r.on_disabled_hover_text(app.words.get("show-on-classes"));
+            }
         });
     });
     app.session.segment = look;

@@ -284,7 +284,7 @@ impl App {
             self.studio.request(asked);
         }
         if self.session.translate.view == TranslateView::Beside {
-            self.studio.seek_partner();
+            self.studio.seek_partner(&self.session.partners);
             wanted.iter().for_each(|(_, asked)| self.studio.compare_with_partner(asked));
         }
         self.studio.give_up(&wanted);
