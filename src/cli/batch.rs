@@ -58,6 +58,7 @@ impl<'a> Batch<'a> {
         one: impl Fn(&Job) -> Result<D, Failure>,
     ) -> Result<(), Failure> {
         let made = plan.make_folders()?;
+        self.session.made(&made);
         let done = self.each(plan, one);
         // Where everything failed they are as empty as they were.
         for folder in made {
@@ -118,15 +119,14 @@ impl<'a> Batch<'a> {
             }
         }
         self.progress.finish();
-        if self.json {
-            console::print_json(&report)?;
-        }
+        let printed = if self.json { console::print_json(&report) } else { Ok(()) };
         match (stopped, report.failed.len()) {
-            (Some(failure), _) => Err(failure),
-            (None, 0) => Ok(()),
-            (None, failed) => {
+            // That nobody reads on is no reason to keep quiet about what failed.
+            (None | Some(Failure::Closed), failed @ 1..) => {
                 Err(Failure::Work(format!("{failed} of {} pictures failed; {all_done} done", failed + all_done)))
             }
+            (Some(failure), _) => Err(failure),
+            (None, 0) => printed,
         }
     }
 
@@ -217,19 +217,17 @@ impl<'a> Batch<'a> {
 
     fn save_then(&self, files: Vec<Written>, last: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
         let mut new = Vec::new();
-        let all = files.iter().try_for_each(|Written { path, bytes }| {
-            let is_new = !path.exists();
-            self.session.save(path, bytes, self.force)?;
-            if is_new {
-                new.push(path);
+        let remove = |new: &[PathBuf]| new.iter().for_each(|path| drop(fs::remove_file(path)));
+        // Ctrl+C finds all of them, or none.
+        self.saving(|| {
+            for Written { path, bytes } in &files {
+                let is_new = !path.exists();
+                console::save(path, bytes, self.force).inspect_err(|_| remove(&new))?;
+                new.extend(is_new.then(|| path.clone()));
             }
-            Ok(())
-        });
-        all.and_then(|()| last()).inspect_err(|_| {
-            for path in new {
-                let _ = fs::remove_file(path);
-            }
-        })
+            Ok::<_, Failure>(())
+        })??;
+        last().inspect_err(|_| remove(&new))
     }
 }
 

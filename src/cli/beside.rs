@@ -53,11 +53,12 @@ impl<const N: usize> Beside<N> {
         for (index, job) in plan.jobs.drain(..).enumerate() {
             let taken =
                 beside.of(&job.target).iter().flatten().try_for_each(|path| match readers.get(&written(path)) {
-                    Some(reader) if *reader != index => {
-                        let why = format!("{} would replace another picture; choose another folder", path.display());
+                    Some(reader) => {
+                        let whose = if *reader == index { "the picture itself" } else { "another picture" };
+                        let why = format!("{} would replace {whose}; choose another place", path.display());
                         Err(Failure::Work(why))
                     }
-                    _ => files::check_free(path, force),
+                    None => files::check_free(path, force),
                 });
             match taken {
                 Ok(()) => jobs.push(job),

@@ -14,7 +14,7 @@ use super::console::{self, Session, plain};
 use super::files::{self, Job};
 use super::heatmaps::{self, Heatmaps};
 use super::rows::{Made, Rows};
-use super::{Arithmetic, Failure};
+use super::{Arithmetic, Failure, number};
 use crate::gpu::attention::{self, Look, Scale};
 use crate::gpu::{Colormap, TintMode};
 use crate::imaging::{self, Picture};
@@ -361,8 +361,7 @@ impl Work<'_> {
             older = heatmaps::maps_in(&folder);
             older.retain(|older| maps.iter().all(|map| map.path != *older));
             files.extend(maps);
-            fs::create_dir_all(&folder)
-                .map_err(|e| Failure::with(format_args!("cannot create the folder {}", folder.display()), e))?;
+            imaging::make_folder(&folder).map_err(|e| Failure::Work(e.to_string()))?;
             // Only an empty folder can be removed so.
             batch.save(files).inspect_err(|_| drop(fs::remove_dir(folder)))?;
         } else {
@@ -376,11 +375,13 @@ impl Work<'_> {
         let (file, caption) = (job.source.path(), best.text());
         match &self.sentences {
             Sentences::Printed if self.arguments.json => {}
-            Sentences::Printed if self.many => batch.print(&format!("{}\t{}", plain(&file), plain(&caption)))?,
-            Sentences::Printed => batch.print(&plain(&caption))?,
+            Sentences::Printed if self.many => {
+                self.heard(batch.print(&format!("{}\t{}", plain(&file), plain(&caption))))?;
+            }
+            Sentences::Printed => self.heard(batch.print(&plain(&caption)))?,
             Sentences::JsonLines => {
                 let line = serde_json::to_string(&Line { file: &file, said: &said });
-                batch.print(&line.map_err(|e| Failure::Work(e.to_string()))?)?;
+                self.heard(batch.print(&line.map_err(|e| Failure::Work(e.to_string()))?))?;
             }
             Sentences::Kept(rows) => {
                 let line = Line { file: &file, said: &said };
@@ -389,6 +390,13 @@ impl Work<'_> {
             }
         }
         Ok(said)
+    }
+
+    /// That nobody reads the sentences any more does not matter where files were asked for, too.
+    fn heard(&self, printed: Result<(), Failure>) -> Result<(), Failure> {
+        let a = self.arguments;
+        let files = self.heatmaps.is_some() || a.sheet.is_some() || a.animation.is_some() || a.numbers.is_some();
+        printed.or_else(|failure| if files && matches!(failure, Failure::Closed) { Ok(()) } else { Err(failure) })
     }
 
     /// What goes into files of its own.
@@ -468,24 +476,20 @@ fn unmade(error: impl Display) -> Failure {
 }
 
 fn beam(text: &str) -> Result<usize, String> {
-    let beam = text.parse().ok().filter(|beam| Params::BEAM.contains(beam));
-    beam.ok_or_else(|| "a number from 1 (the likeliest word each time) to 10 is needed, such as 5".into())
+    number(text, Params::BEAM, "a number from 1 (the likeliest word each time) to 10 is needed, such as 5")
 }
 
 fn length_norm(text: &str) -> Result<f32, String> {
-    let power = text.parse().ok().filter(|power| Params::LENGTH_NORM.contains(power));
-    power
-        .ok_or_else(|| "a number from 0 (short sentences are favoured) to 1 (the mean over the words) is needed".into())
+    let needed = "a number from 0 (short sentences are favoured) to 1 (the mean over the words) is needed";
+    number(text, Params::LENGTH_NORM, needed)
 }
 
 fn speed(text: &str) -> Result<f32, String> {
-    let speed = text.parse().ok().filter(|speed| attention::PACES.contains(speed));
-    speed.ok_or_else(|| "words per second from 0.1 to 25 are needed, such as 2".into())
+    number(text, attention::PACES, "words per second from 0.1 to 25 are needed, such as 2")
 }
 
 fn opacity(text: &str) -> Result<f32, String> {
-    let opacity = text.parse().ok().filter(|opacity| (0.0..=1.0).contains(opacity));
-    opacity.ok_or_else(|| "a number from 0 (the photo) to 1 (nothing else is seen) is needed, such as 0.8".into())
+    number(text, 0.0..=1.0, "a number from 0 (the photo) to 1 (nothing else is seen) is needed, such as 0.8")
 }
 
 fn colormap(text: &str) -> Result<Colormap, String> {

@@ -1,8 +1,9 @@
 //! The two output streams, Ctrl+C, and saving so that neither harms the other.
 
 use std::fmt::Display;
+use std::fs;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -20,18 +21,23 @@ const GRACE: Duration = Duration::from_millis(400);
 pub(super) struct Session {
     cancel: CancelToken,
     saving: Arc<Mutex<()>>,
+    /// Folders that were made for results, the inner ones first.
+    made: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl Session {
     /// Starts listening for Ctrl+C.
     pub(super) fn start() -> Session {
-        let session = Session { cancel: CancelToken::default(), saving: Arc::default() };
-        let (cancel, saving) = (session.cancel.clone(), session.saving.clone());
+        let session = Session { cancel: CancelToken::default(), saving: Arc::default(), made: Arc::default() };
+        let (cancel, saving, made) = (session.cancel.clone(), session.saving.clone(), session.made.clone());
         let listening = ctrlc::set_handler(move || {
             cancel.cancel();
             thread::sleep(GRACE);
             let _no_file_is_being_written = lock(&saving);
-            process::exit(130);
+            // Only empty ones can be removed so.
+            lock(&made).iter().for_each(|folder| drop(fs::remove_dir(folder)));
+            say(Failure::Interrupted);
+            process::exit(i32::from(Failure::Interrupted.exit_status()));
         });
         if let Err(error) = listening {
             say(format_args!("Ctrl+C will not stop cleanly: {error}"));
@@ -44,6 +50,11 @@ impl Session {
         self.cancel.clone()
     }
 
+    /// Has these folders go, the inner ones first, when the command is interrupted before anything is in them.
+    pub(super) fn made(&self, folders: &[PathBuf]) {
+        lock(&self.made).extend_from_slice(folders);
+    }
+
     /// Fails if Ctrl+C was pressed.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.cancel.is_cancelled() {
@@ -54,10 +65,7 @@ impl Session {
 
     /// Saves a whole file, or nothing if Ctrl+C came first.
     pub(super) fn save(&self, path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
-        self.saving(|| imaging::save_bytes(path, bytes, force))?.map_err(|error| match error {
-            ImagingError::Exists { path } => exists(&path),
-            other => Failure::Work(other.to_string()),
-        })
+        self.saving(|| save(path, bytes, force))?
     }
 
     /// Does `save`, which Ctrl+C does not interrupt, or nothing if that came first.
@@ -68,14 +76,28 @@ impl Session {
     }
 }
 
+/// Saves a whole file. What the place refuses it refuses all others, too.
+pub(super) fn save(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    imaging::save_bytes(path, bytes, force).map_err(|error| match error {
+        ImagingError::Exists { path } => exists(&path),
+        ImagingError::Io { ref source, .. }
+            if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem | StorageFull) =>
+        {
+            Failure::All(error.to_string())
+        }
+        other => Failure::Work(other.to_string()),
+    })
+}
+
 /// The refusal to replace a file.
 pub(super) fn exists(path: &Path) -> Failure {
     Failure::Work(format!("{} already exists; add --force to replace it, or choose another name", path.display()))
 }
 
-fn lock(saving: &Mutex<()>) -> MutexGuard<'_, ()> {
-    // The lock guards no data, so a panic elsewhere leaves nothing broken behind.
-    saving.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that is guarded is ever half changed, so a panic elsewhere leaves nothing broken behind.
+    guarded.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads all of standard input, but no more than `most` bytes; `what` is to be piped into it ("a picture").
@@ -98,7 +120,7 @@ pub(super) fn say(line: impl Display) {
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     match write_all(&[text.trim_end().as_bytes(), b"\n"]) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Closed),
-        Err(error) => Err(Failure::with("cannot write to standard output", error)),
+        Err(error) => Err(Failure::All(format!("cannot write to standard output: {error}"))),
         Ok(()) => Ok(()),
     }
 }

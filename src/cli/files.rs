@@ -203,6 +203,12 @@ pub(super) fn plan(inputs: &[PathBuf], output: &Path, writing: Writing) -> Resul
         return Ok(plan);
     }
 
+    if !output.exists() && !ends_with_separator(output) && Format::from_path(output).is_some() {
+        return Err(Failure::Arguments(format!(
+            "several pictures need a folder to go to, but {0} looks like a file; if a folder is meant, write {0}/",
+            output.display()
+        )));
+    }
     if output.exists() && !output.is_dir() {
         return Err(Failure::Arguments(format!(
             "several pictures need a folder to go to, but {} is a file",
@@ -269,8 +275,10 @@ impl Plan {
         }
         for folder in &self.folders {
             made.extend(folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned));
-            fs::create_dir_all(folder)
-                .map_err(|e| Failure::with(format_args!("cannot create the folder {}", folder.display()), e))?;
+            imaging::make_folder(folder).map_err(|e| {
+                made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
+                Failure::Work(e.to_string())
+            })?;
         }
         Ok(made)
     }
@@ -450,6 +458,9 @@ pub(super) fn losses(picture: &Picture, format: Format) -> Result<Vec<&'static s
         match loss {
             Loss::Alpha => lost.push("transparency (laid over white)"),
             Loss::SixteenBit => lost.push("16-bit depth (rounded to 8)"),
+            Loss::CameraData if matches!(format, Format::Tiff) => {
+                lost.push("camera data (EXIF), as Lucida writes it; use PNG, JPEG or WebP to keep that");
+            }
             Loss::CameraData => lost.push("camera data (EXIF)"),
             Loss::Detail => {}
             Loss::TooLarge { max } => {

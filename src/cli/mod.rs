@@ -23,8 +23,10 @@ mod style;
 mod translate;
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -113,10 +115,12 @@ impl Blending {
 }
 
 fn strength(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(strength) if (0.0..=1.0).contains(&strength) => Ok(strength),
-        _ => Err("a number from 0 (the photo) to 1 (the whole result) is needed, such as 0.8".into()),
-    }
+    number(text, 0.0..=1.0, "a number from 0 (the photo) to 1 (the whole result) is needed, such as 0.8")
+}
+
+/// Reads a number within `range`; of anything else it is said what is `needed`.
+fn number<T: FromStr + PartialOrd>(text: &str, range: RangeInclusive<T>, needed: &str) -> Result<T, String> {
+    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| needed.to_owned())
 }
 
 /// Why a command stopped early.

@@ -10,7 +10,7 @@ use super::batch::{Batch, Written};
 use super::beside::{Beside, PNG, Wanted};
 use super::console::{self, Session};
 use super::files::{self, Job, Writing};
-use super::{Arithmetic, Failure};
+use super::{Arithmetic, Failure, number};
 use crate::gpu::{ClassColours, Overlay, OverlayMode, overlay};
 use crate::imaging::{self, Format};
 use crate::tasks::segment::{Params, Refine, SegmentationModel, Summary, models};
@@ -170,8 +170,9 @@ fn one(
 }
 
 fn opacity(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(opacity) if (0.0..=1.0).contains(&opacity) => Ok(opacity),
-        _ => Err("a number from 0 (the photo) to 1 (nothing but the classes' colours) is needed, such as 0.6".into()),
-    }
+    number(
+        text,
+        0.0..=1.0,
+        "a number from 0 (the photo) to 1 (nothing but the classes' colours) is needed, such as 0.6",
+    )
 }

@@ -9,6 +9,8 @@ use crate::tasks::{Params, Stylizer};
 
 /// Longer side of each picture unless asked otherwise, in pixels.
 const CELL: u32 = 480;
+/// A cell's least width, in pixels.
+const NARROWEST: u32 = 220;
 
 /// Renders the sheet, every style as `params` say but for the mix; the model's id and the seconds spent in
 /// the network come with it.
@@ -20,10 +22,12 @@ pub(super) fn render(
     watch: &Watch,
 ) -> Result<(Picture, String, f64), Failure> {
     let photo = original.resized(params.longer_side.unwrap_or(CELL));
+    // Wide enough for the styles' names.
+    let cell = [photo.width().max(NARROWEST), photo.height()];
     let styles = stylizer.styles();
     let cells = styles.len() + 1;
-    let columns = sheet::columns(photo.size(), 1.0, cells);
-    let mut sheet = Sheet::new(photo.size(), 1.0, cells, columns).map_err(|e| Failure::Work(e.to_string()))?;
+    let columns = sheet::columns(cell, 1.0, cells);
+    let mut sheet = Sheet::new(cell, 1.0, cells, columns).map_err(|e| Failure::Work(e.to_string()))?;
     sheet.paste(0, &photo, "The photo", "");
     let (mut model, mut seconds) = (String::new(), 0.0);
     for (index, style) in styles.iter().enumerate() {

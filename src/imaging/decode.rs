@@ -381,11 +381,24 @@ fn from_image(error: ImageError) -> ImagingError {
         },
         ImageError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => damaged(Damage::EndsEarly),
         // The source says what is wrong; the error itself only that something is.
-        ImageError::Decoding(e) => damaged(Damage::Told(match e.source() {
-            Some(source) => brief(&source.to_string()),
-            None => brief(&e.to_string()),
-        })),
-        other => damaged(Damage::Told(brief(&other.to_string()))),
+        ImageError::Decoding(e) => told(&e.source().map_or_else(|| e.to_string(), ToString::to_string)),
+        other => told(&other.to_string()),
+    }
+}
+
+/// What a decoder says, as far as it is said for people.
+fn told(message: &str) -> ImagingError {
+    let lower = message.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if says(&["image too large"]) {
+        ImagingError::TooLarge { reason: Excess::DecoderSide }
+    } else if says(&["not enough bytes", "unexpected end", "unexpected eof", "truncated"]) {
+        damaged(Damage::EndsEarly)
+    } else if says(&["{", "::"]) {
+        log::debug!("damaged: {message}");
+        damaged(Damage::Contradiction)
+    } else {
+        damaged(Damage::Told(brief(message)))
     }
 }
 
@@ -417,5 +430,33 @@ fn kind(bytes: &[u8]) -> Kind {
         _ if text.starts_with(b"<svg") || text.starts_with(b"<?xml") => Kind::Svg,
         _ if text.starts_with(b"<") => Kind::WebPage,
         _ => Kind::Unknown,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_may_be_as_small_as_deflate_makes_them() {
+        let check = |stored: u64, file: usize| Limits::default().check([12_000, 9_000], 1, stored, file);
+        // 108 megapixels: as a bit each, as grey or labels, as RGB.
+        for (stored, least) in [(1, 13_081), (8, 104_651), (24, 313_953)] {
+            assert!(check(stored, least).is_ok(), "{stored}");
+            assert!(check(stored, least - 20).is_err(), "{stored}");
+        }
+    }
+
+    #[test]
+    fn decoders_are_not_quoted_in_their_own_language() {
+        let said = |message: &str| told(message).to_string();
+        assert!(
+            said("Image too large (one of (3000000, 2) > soft limit of 65535)")
+                .contains("one side has too many pixels")
+        );
+        assert!(said("I/O errors Not enough bytes, expected 162 but found 132").contains("ends too early"));
+        assert!(!said("ChunkType { type: R, critical: true }").contains('{'));
+        assert!(said("invalid Huffman table").contains("invalid Huffman table"));
     }
 }

@@ -108,6 +108,13 @@ fn each_picture_of_several_has_maps_and_files_of_its_own() {
         "a.png.sheet.png",
     ];
     assert_eq!(names(&p.join("drawn")), drawn);
+
+    // Files are made of all, also where nobody reads the sentences.
+    let mut command = lucida(p, "caption trip/a.png x/a.png --heatmaps unread");
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(names(&p.join("unread")), ["a-2.png", "a.png"]);
 }
 
 #[test]

@@ -231,6 +231,40 @@ fn of_several_pictures_the_one_that_failed_is_named() {
 }
 
 #[test]
+fn several_pictures_do_not_go_into_what_is_called_like_a_file() {
+    let dir = folder();
+    let p = dir.path();
+    fs::copy(p.join("photo.png"), p.join("other.png")).unwrap();
+    let style = format!("style photo.png other.png --style {WAVE} -o made.png");
+    let said = fail(p, &style, 2);
+    assert!(said.contains("looks like a file") && said.contains("made.png/"), "{said}");
+    succeed(p, &format!("{style}/"));
+    assert_eq!(names(&p.join("made.png")), ["other.png", "photo.png"]);
+}
+
+#[test]
+fn who_stops_reading_is_still_told_by_the_status_what_failed() {
+    let dir = folder();
+    let p = dir.path();
+    fs::write(p.join("bad.png"), "no picture").unwrap();
+    let mut command = lucida(p, &format!("style bad.png photo.png -o made --style {WAVE} --json"));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 of 2 pictures failed"), "{}", stderr(&output));
+    // Folders that were made for nothing are not left when a later one cannot be made.
+    fs::write(p.join("file"), "").unwrap();
+    fail(p, "segment photo.png bad.png -o left/deep --mask file/masks", 1);
+    assert!(!p.join("left").exists());
+    // What explains a picture does not replace it.
+    let before = fs::read(p.join("photo.png")).unwrap();
+    let said = fail(p, "segment photo.png -o out.png --mask photo.png --force", 1);
+    assert!(said.contains("would replace the picture itself"), "{said}");
+    assert_eq!(fs::read(p.join("photo.png")).unwrap(), before);
+}
+
+#[test]
 fn nothing_is_replaced_without_force() {
     let dir = folder();
     let photo = fs::read(dir.path().join("photo.png")).unwrap();
@@ -245,7 +279,12 @@ fn nothing_is_replaced_without_force() {
 /// Presses Ctrl+C.
 #[cfg(unix)]
 fn press(child: &Child) {
-    let kill = format!("kill -INT {}", child.id()); // the shell's own: small systems have no such program
+    signal(child, "INT");
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", child.id()); // the shell's own: small systems have no such program
     let kill = Command::new("sh").args(["-c", &kill]).status().unwrap();
     assert!(kill.success());
 }
@@ -295,6 +334,19 @@ fn ctrl_c_stops_soon_and_leaves_nothing_behind() {
     let (status, took) = interrupt(child);
     assert_eq!(status, Some(130));
     println!("stopping took {took:?}");
+
+    // A terminal that is closed or a `timeout` stops it as well, and it says so, and folders that were made go.
+    for name in ["TERM", "HUP"] {
+        let mut command = lucida(dir.path(), &format!("{command} --force").replace("out.png", "made/"));
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&png[..png.len() / 2]).unwrap();
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{name}");
+        assert!(stderr(&output).contains("interrupted"), "{name}: {}", stderr(&output));
+        assert_eq!(names(dir.path()), Vec::<String>::new(), "{name}");
+    }
 
     // Where that picture's maker is stopped too, and so what is there of it ends.
     let (mut child, stdin) = start(&png[..png.len() / 2]);

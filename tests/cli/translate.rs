@@ -238,10 +238,10 @@ fn the_distance_from_the_true_partner_is_told() {
 
     // Half a partner is told.
     let jpeg = p.join("whole.jpg");
-    let whole = image::DynamicImage::from(picture(40, 32, false)).to_rgb8();
+    let whole = image::DynamicImage::from(picture(240, 160, false)).to_rgb8();
     whole.save(&jpeg).unwrap();
     let whole = fs::read(&jpeg).unwrap();
-    fs::write(p.join("part.jpg"), &whole[..whole.len() * 2 / 3]).unwrap();
+    fs::write(p.join("part.jpg"), &whole[..whole.len() * 9 / 10]).unwrap();
     let output = run(p, &format!("{command} -o out4.png --truth part.jpg"));
     assert!(stderr(&output).contains("part.jpg: warning: the file ends early"), "{}", stderr(&output));
 
@@ -335,7 +335,7 @@ fn wrong_arguments_and_weights_are_told_and_nothing_is_written() {
     assert!(fail(p, &format!("{to} --identity ../{folder}/o.png"), 2).contains("same file"));
     assert!(fail(p, &format!("{to} --cycle c.jpg"), 2).contains(".png"));
     assert!(fail(p, &format!("{to} --cycle no/such/c.png"), 1).contains("no/such"));
-    assert!(fail(p, &format!("{to} --cycle photo.png"), 1).contains("--force"));
+    assert!(fail(p, &format!("{to} --cycle photo.png"), 1).contains("the picture itself"));
     assert!(fail(p, &format!("{to} --size 3"), 2).contains("16..=65535"));
     assert!(fail(p, "translate photo.png -o - --json --model both.safetensors", 2).contains("standard output"));
     assert!(fail(p, "translate photo.png -o o.png --model nowhere/weights.pth", 1).contains("weights.pth"));

@@ -242,3 +242,13 @@ fn animations_give_their_first_frame() {
     }
     assert_eq!(decode(pages.get_ref()).unwrap().remarks(), []);
 }
+
+#[test]
+fn label_maps_are_as_small_as_they_are_flat() {
+    let (w, h) = (600, 400);
+    let labels: Vec<u8> = (0..w * h).map(|i| if i % w < 200 { 7 } else { 15 }).collect();
+    let png = lucida::imaging::encode_labels(w, h, &labels).unwrap();
+    assert!(png.len() < (w * h) as usize / 100, "{} bytes", png.len());
+    let back = image::load_from_memory(&png).unwrap();
+    assert_eq!(back.as_luma8().unwrap().as_raw(), &labels);
+}
