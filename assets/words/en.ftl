@@ -144,6 +144,7 @@ style-again = Paint it
 model-loading = Loading the model…
 mix-styles = Mix styles
 mix-styles-tip = Choose several styles; each gets a weight. Ctrl and click does the same.
+mix-share = { $style } ({ $share } % of the mix)
 mix-weight-tip = How much of this style is in the mix. The new mix is computed when you let go.
 strength = Strength
 strength-tip = How much of the result covers the original. 0 % is your photo. Double click for full strength.
@@ -326,6 +327,7 @@ note-verdict = score { $mean } (real 1, made 0)
 note-kept-statistics = kept statistics
 note-own-statistics = own statistics
 of-255 = { $value } of 255
+of-255-or-more = { $value } of 255 and more
 scale-error = error 0
 scale-made = made 0
 scale-real = real 1
@@ -501,6 +503,7 @@ export-picture = Export picture
 export-title = Export picture
 export-size = { $width } × { $height } pixels, exactly as you see it
 export-size-segment = { $width } × { $height } pixels, as you see it, without names and legend
+export-size-segment-alone = { $width } × { $height } pixels, the overlay on the whole picture, without names and legend
 export-size-alone = { $width } × { $height } pixels, the result alone as you see it
 export-size-part = { $width } × { $height } pixels
 export-path = File
@@ -570,7 +573,6 @@ results-no-room =
 paste-nothing = There is no picture on the clipboard. Copy one, or open a file.
 ends-early = { $name } ends early: a part of it may be missing. Perhaps its download broke off.
 more-frames = Of a file with several frames or pages the first is shown.
-refused = { $name }: { $why }
 queued =
     { $count ->
         [0] Every picture has this result already
@@ -619,6 +621,7 @@ session-not-saved = The settings could not be saved: { $why }
 about-text = A vision studio: drop a picture, pick a task, and watch a network work. Everything runs on this computer.
 
 # Why a control or a command makes no sense now
+compare-missing = { $photo } ({ $model } is not there)
 segment-maps-of-one = Maps of probability and doubt are one model's. Choose Classes to compare two.
 opacity-cut-out = A cut-out has no colours to be more or less opaque.
 show-on-classes = Only for classes: a map has no regions to name, and always shows its scale.
@@ -635,6 +638,7 @@ needs-job = Not now: nothing is running.
 needs-undo = Not now: nothing was changed.
 needs-redo = Not now: nothing was undone.
 needs-change = Not now: everything is as it was at first.
+needs-classes = Not now: between a photo and a map of numbers there is no difference. Choose Classes.
 needs-result-picture = Not now: a caption is not a picture to compare with.
 needs-caption = Only for captions.
 needs-sentence = Not now: there is no sentence yet.

@@ -140,6 +140,7 @@ style-again = 다시 그리기
 model-loading = 모델을 불러오는 중…
 mix-styles = 화풍 섞기
 mix-styles-tip = 여러 화풍을 골라 각각 비중을 줍니다. Ctrl을 누른 채 클릭해도 됩니다.
+mix-share = { $style } (혼합의 { $share } %)
 mix-weight-tip = 이 화풍의 비중입니다. 손을 떼면 새 혼합을 계산합니다.
 strength = 세기
 strength-tip = 결과가 원본을 덮는 정도입니다. 0 %는 원래 사진입니다. 두 번 클릭하면 최대가 됩니다.
@@ -318,6 +319,7 @@ note-verdict = 점수 { $mean } (진짜 1, 만든 것 0)
 note-kept-statistics = 학습 때 통계
 note-own-statistics = 자체 통계
 of-255 = { $value } / 255
+of-255-or-more = { $value } / 255 이상
 scale-error = 오차 0
 scale-made = 만든 것 0
 scale-real = 진짜 1
@@ -489,6 +491,7 @@ export-picture = 사진 내보내기
 export-title = 사진 내보내기
 export-size = { $width } × { $height } 픽셀, 보이는 그대로
 export-size-segment = { $width } × { $height } 픽셀, 보이는 그대로, 이름과 범례 없이
+export-size-segment-alone = { $width } × { $height } 픽셀, 사진 전체에 겹친 결과, 이름과 범례 없이
 export-size-alone = { $width } × { $height } 픽셀, 보이는 그대로의 결과만
 export-size-part = { $width } × { $height } 픽셀
 export-path = 파일
@@ -535,7 +538,6 @@ results-no-room = 메모리에 자리가 없어 결과 { $count }개를 시작�
 paste-nothing = 클립보드에 사진이 없습니다. 사진을 복사하거나 파일을 여세요.
 ends-early = { $name } 파일이 중간까지만 있습니다. 일부가 없을 수 있습니다. 다운로드가 끊겼는지 확인하세요.
 more-frames = 프레임이나 쪽이 여러 개인 파일은 첫 번째를 보여 줍니다.
-refused = { $name }: { $why }
 queued =
     { $count ->
         [0] 모든 사진에 이미 이 결과가 있습니다
@@ -650,6 +652,7 @@ error-driver = 그래픽 드라이버가 작업을 거부했습니다. 루시다
 error-broken = 루시다 안에서 오류가 생겼습니다({ $what }). 나머지는 계속됩니다. 이 오류를 알려 주세요.
 
 # Why a control or a command makes no sense now
+compare-missing = { $photo } ({ $model }의 결과 없음)
 segment-maps-of-one = 확률 지도와 불확실성 지도는 한 모델의 것입니다. 두 모델을 비교하려면 "클래스"를 고르세요.
 opacity-cut-out = 오려내기에는 불투명도를 조절할 색이 없습니다.
 show-on-classes = 클래스에서만 쓸 수 있습니다. 지도에는 이름 붙일 영역이 없고, 눈금은 늘 표시됩니다.
@@ -666,6 +669,7 @@ needs-job = 실행 중인 작업이 없습니다.
 needs-undo = 되돌릴 것이 없습니다.
 needs-redo = 다시 실행할 것이 없습니다.
 needs-change = 모두 처음 설정 그대로입니다.
+needs-classes = 사진과 수치 지도 사이에는 차이를 낼 수 없습니다. "클래스"를 고르세요.
 needs-result-picture = 캡션은 비교할 수 있는 사진이 아닙니다.
 needs-caption = 캡션에서만 쓸 수 있습니다.
 needs-sentence = 아직 문장이 없습니다.

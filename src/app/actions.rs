@@ -29,7 +29,7 @@ impl App {
             C::Export | C::CopyResult | C::RemovePicture | C::ZoomFit | C::ZoomOne | C::ZoomIn | C::ZoomOut => {
                 needs(picture, "needs-picture")
             }
-            C::PutBack => needs(self.studio.removed.is_some(), "needs-removed"),
+            C::PutBack => needs(!self.studio.removed.is_empty(), "needs-removed"),
             C::PreviousPicture => needs(self.studio.position().is_some_and(|i| i > 0), "needs-previous"),
             C::NextPicture => {
                 needs(self.studio.position().is_some_and(|i| i + 1 < self.studio.entries.len()), "needs-next")
@@ -45,8 +45,11 @@ impl App {
                 needs(self.studio.entries.len() > 1, "needs-pictures").or(needs(ready, "needs-model"))
             }
             C::CancelJob => needs(!self.studio.nets.is_idle(), "needs-job"),
-            C::CancelAll => needs(!self.studio.nets.is_idle() || self.studio.reading() > 0, "needs-job"),
-            C::Undo => needs(self.undo.has_undo(&self.session.looks()), "needs-undo"),
+            C::CancelAll => {
+                let files = self.studio.reading() + self.studio.writing();
+                needs(!self.studio.nets.is_idle() || files > 0, "needs-job")
+            }
+            C::Undo => needs(self.removed_last() || self.undo.has_undo(&self.session.looks()), "needs-undo"),
             C::Redo => needs(self.undo.has_redo(&self.session.looks()), "needs-redo"),
             C::ResetLook => {
                 let changed = match self.session.task {
@@ -81,6 +84,7 @@ impl App {
         if !self.can(c) {
             return;
         }
+        let c = if c == C::Undo && self.removed_last() { C::PutBack } else { c };
         let s = &mut self.session;
         match c {
             C::Open => self.dialogs.ask(ctx, Ask::Pictures, self.words.get("cmd-open"), self.words.get("pictures")),
@@ -102,11 +106,13 @@ impl App {
             C::RemovePicture => {
                 if let Some(name) = self.studio.remove_selected() {
                     // Only the last one can be put back.
+                    self.removed_at = Some(self.session.looks());
                     self.notices.close(C::PutBack);
                     self.notices.tell(Kind::Done, self.words.with("removed", [("name", name)]), Some(C::PutBack));
                 }
             }
             C::PutBack => {
+                self.removed_at = None;
                 self.studio.put_back();
                 self.reveal_selected = true;
                 // What was cancelled when it went is asked for again.
@@ -124,7 +130,9 @@ impl App {
                     Task::Translate => {
                         let wanted = [self.translation_asked(), self.translation_beside()].into_iter().flatten();
                         let wanted: Vec<_> = wanted.filter(|asked| self.able(asked)).collect();
-                        wanted.iter().map(|asked| self.studio.request_all(asked)).sum()
+                        let ids: Vec<_> = self.studio.entries.iter().map(|e| e.id).collect();
+                        let ask = |id| wanted.iter().filter(|asked| self.studio.request_of(id, *asked)).count() > 0;
+                        ids.into_iter().map(ask).filter(|asked| *asked).count()
                     }
                     Task::Caption => self.caption_all(),
                 };
@@ -135,7 +143,7 @@ impl App {
             C::CancelJob | C::CancelAll => {
                 if c == C::CancelAll {
                     self.studio.nets.drop_waiting(|_| true);
-                    self.studio.files.drop_waiting(|j| matches!(j, FileJob::Open(_)));
+                    self.studio.files.drop_waiting(|j| matches!(j, FileJob::Open(_) | FileJob::Export { .. }));
                 }
                 if let Some((id, job)) = self.studio.nets.running().map(|r| (r.id, r.job.clone())) {
                     self.studio.nets.cancel(id);
@@ -242,6 +250,11 @@ impl App {
             C::About => self.about = true,
             C::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
         }
+    }
+
+    /// Whether a picture was taken out and no setting changed since: that is what undoing means then.
+    fn removed_last(&self) -> bool {
+        !self.studio.removed.is_empty() && self.removed_at.as_ref() == Some(&self.session.looks())
     }
 
     /// Goes back (or forth) to settings; where the forced words of one picture are others then, that one is shown.

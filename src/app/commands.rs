@@ -246,6 +246,9 @@ impl Command {
 /// The commands whose shortcuts were pressed this frame. Plain keys are left alone while a text field has the focus.
 pub fn pressed(ctx: &egui::Context) -> Vec<Command> {
     let typing = ctx.text_edit_focused();
+    // A key that is held down empties no strip.
+    let held = |e: &egui::Event| matches!(e, egui::Event::Key { pressed: true, repeat: true, .. });
+    let held = ctx.input(|i| i.events.iter().any(held));
     let mut with_keys: Vec<_> = Command::ALL.iter().filter_map(|c| c.shortcut().map(|s| (*c, s))).collect();
     // Ctrl+Shift+Z before Ctrl+Z: a shortcut with fewer modifiers would swallow the one with more.
     with_keys.sort_by_key(|(_, s)| std::cmp::Reverse(u8::from(s.modifiers.shift) + u8::from(s.modifiers.command)));
@@ -258,6 +261,7 @@ pub fn pressed(ctx: &egui::Context) -> Vec<Command> {
             ctx.input_mut(|i| i.consume_shortcut(s) || unshifted(s).is_some_and(|s| i.consume_shortcut(&s)))
         })
         .map(|(c, _)| c)
+        .filter(|c| !(held && *c == C::RemovePicture))
         .collect()
 }
 

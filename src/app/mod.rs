@@ -31,7 +31,7 @@ pub mod words;
 pub mod workers;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use egui::util::undoer::{self, Undoer};
@@ -129,6 +129,8 @@ pub struct App {
     written: Vec<PathBuf>,
     left_out: usize,
     undo: Undoer<Looks>,
+    /// The settings when a picture was taken out last, until it is put back.
+    removed_at: Option<Looks>,
     asked: Vec<C>,
     asked_params: Option<(studio::PictureId, crate::tasks::style::Params)>,
     asked_segmentations: Vec<(studio::PictureId, Asked)>,
@@ -172,7 +174,8 @@ impl App {
         }
         let saved = session.clone(); // what is told now is not told again
         if let Some(folder) = session.rescued.take() {
-            notices.tell(Kind::Warning, words.with("rescued", [("folder", folder.display().to_string())]), None);
+            // Told once, so it stays until it is closed.
+            notices.tell(Kind::Failure, words.with("rescued", [("folder", folder.display().to_string())]), None);
         }
         let gpu = cc.wgpu_render_state.as_ref();
         if let Some(state) = gpu {
@@ -201,6 +204,7 @@ impl App {
             written: Vec::new(),
             left_out: 0,
             undo,
+            removed_at: None,
             asked: Vec::new(),
             asked_params: None,
             asked_segmentations: Vec::new(),
@@ -219,14 +223,7 @@ impl App {
         };
         app.apply_appearance(ctx);
         app.studio.files.push(FileJob::Paintings);
-        app.open(app.start.files.clone());
-        if app.start.has_pictures() {
-            // They are what is shown.
-        } else if !app.session.pictures.is_empty() {
-            app.reopen();
-        } else {
-            app.open_samples(1);
-        }
+        app.begin();
         Ok(app)
     }
 
@@ -271,7 +268,8 @@ impl App {
 
     /// What is being exported is written before the window closes, unless a person closes it twice.
     fn write_before_closing(&mut self, ctx: &egui::Context) {
-        let left = self.studio.unwritten();
+        let left =
+            self.studio.unwritten() + usize::from(self.export.as_ref().is_some_and(panels::export::State::is_waiting));
         if ctx.input(|i| i.viewport().close_requested()) {
             if left > 0 && !self.closing {
                 self.closing = true;
@@ -293,7 +291,7 @@ impl App {
         match news {
             News::Joined(id) => self.take_picture(id),
             News::Refused { name, why, .. } => {
-                self.notices.tell(Kind::Failure, w.with("refused", [("name", name), ("why", w.trouble(&*why))]), None);
+                self.notices.tell_about(Kind::Failure, w.trouble(&*why), Some(name));
             }
             News::NoRoom(count) => self.left_out += count,
             News::LeftOut(folder, count) => {
@@ -302,13 +300,14 @@ impl App {
                 self.notices.tell(Kind::Warning, text, None);
             }
             News::Failed { name, why } => {
+                self.closing = false;
                 let text = w.with("job-failed", [("why", w.trouble(&*why))]);
                 self.notices.tell_about(Kind::Failure, text, name);
             }
-            News::FileFailed(why) => {
+            News::FileFailed { why, export } => {
                 // Why must be seen.
                 self.closing = false;
-                self.notices.tell(Kind::Failure, w.trouble(&*why), Some(C::Export));
+                self.notices.tell(Kind::Failure, w.trouble(&*why), export.then_some(C::Export));
                 self.tell_written();
             }
             News::Saved(paths) => {
@@ -322,9 +321,9 @@ impl App {
             News::Painting(id, image) => {
                 self.paintings.insert(id, ctx.load_texture("painting", image, TextureOptions::LINEAR));
             }
-            News::Paired { of, partner, remarks } => {
+            News::Paired { chosen_for, partner, remarks } => {
                 self.tell_remarks(&partner.file_name().unwrap_or_default().to_string_lossy(), &remarks);
-                if let Some(of) = of {
+                if let Some(of) = chosen_for {
                     self.session.partners.retain(|[known, _]| *known != of);
                     self.session.partners.push([of, partner]);
                 }
@@ -341,12 +340,15 @@ impl App {
             return;
         }
         let written = std::mem::take(&mut self.written);
-        let folder = written.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+        let mut folders: Vec<_> = written.iter().filter_map(|path| path.parent()).collect();
+        folders.sort();
+        folders.dedup();
+        let folders = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
         let text = match &*written {
             [] => return,
             [one] => self.words.with("saved", [("path", one.display().to_string())]),
             many => {
-                let facts = [("count", many.len().to_string()), ("folder", folder.display().to_string())];
+                let facts = [("count", many.len().to_string()), ("folder", folders)];
                 self.words.with("saved-many", facts)
             }
         };
@@ -391,7 +393,7 @@ impl eframe::App for App {
             let text = self.words.with("no-room", [("count", std::mem::take(&mut self.left_out))]);
             self.notices.tell(Kind::Warning, text, Some(C::RemovePicture));
         }
-        if self.studio.removed.is_none() {
+        if self.studio.removed.is_empty() {
             self.notices.close(C::PutBack);
         }
         let unbegun = std::mem::take(&mut self.studio.no_room);

@@ -68,6 +68,37 @@ impl App {
         }
     }
 
+    /// Opens what the window begins with: the files it was started with, which are shown, and the last session's pictures, or
+    /// a sample.
+    pub(super) fn begin(&mut self) {
+        let given = self.start.files.clone();
+        if self.session.pictures.is_empty() || !self.start.has_pictures() {
+            let nothing = self.session.pictures.is_empty() && !self.start.has_pictures();
+            self.open(given);
+            match nothing {
+                true => self.open_samples(1),
+                false if !self.session.pictures.is_empty() => self.reopen(),
+                false => {}
+            }
+            return;
+        }
+        let (pictures, others): (Vec<_>, Vec<_>) =
+            given.into_iter().partition(|path| path.is_file() && !dialogs::is_checkpoint(path));
+        for path in pictures {
+            let path = std::path::absolute(&path).unwrap_or(path);
+            match self.session.pictures.iter().position(|known| *known == path) {
+                Some(place) => self.session.selected = place,
+                None => {
+                    // Before the session's: it is what somebody wants to see now.
+                    self.show_next = true;
+                    self.studio.files.push(FileJob::Open(path));
+                }
+            }
+        }
+        self.reopen();
+        self.open(others);
+    }
+
     /// Reads the pictures of the last session, the one that was shown first.
     pub(super) fn reopen(&mut self) {
         let pictures = &self.session.pictures;

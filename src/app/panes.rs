@@ -253,7 +253,11 @@ impl App {
 
     fn beside(&self, e: &Entry, asked: &Asked, exact: bool) -> Vec<Pane> {
         let [from, _] = from_to(self.domains(&asked.model), asked.params.direction);
-        let original = self.words.with("pane-original", [("formula", "X"), ("domain", &from)]);
+        let direction = asked.params.direction;
+        let letter = if direction == Direction::AToB { "X" } else { "Y" };
+        let original = self.words.with("pane-original", [("formula", letter), ("domain", &from)]);
+        // What the other way ought to give is no measure of this one.
+        let partner = e.partner().filter(|partner| partner.of.is_none_or(|of| of == direction));
         let mut panes = vec![Pane { shows: Shows::Original, title: original, note: String::new(), chart: None }];
         let result = |asked: &Asked| {
             let t: Option<&Translated> = if exact { e.translation(asked) } else { e.translation_by(asked) };
@@ -264,7 +268,7 @@ impl App {
                 None if unable => Shows::Nothing(self.words.get("translate-other-way")),
                 None => self.absent(e, asked),
             };
-            let l1 = t.filter(|_| e.partner().is_some()).and_then(|t| t.l1);
+            let l1 = t.filter(|_| partner.is_some()).and_then(|t| t.l1);
             let l1 = l1.map(|l1| self.words.with("note-l1", [("mean", steps(l1))]));
             let note = joined([l1, t.and_then(|t| self.statistics(&t.asked))]);
             Pane { shows, title: self.model_name(&asked.model.id), note, chart: None }
@@ -279,7 +283,7 @@ impl App {
                 chart: None,
             },
         });
-        if let Some(partner) = e.partner() {
+        if let Some(partner) = partner {
             let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let title = self.words.get("pane-partner");
             panes.push(Pane { shows: Shows::Partner, title, note: name(&partner.path), chart: None });

@@ -10,7 +10,7 @@ use crate::gpu::PictureTexture;
 use crate::imaging::{self, Picture, Remark};
 use crate::jobs::Trouble;
 use crate::tasks::TaskError;
-use crate::tasks::translate::check_partner;
+use crate::tasks::translate::{Direction, check_partner};
 
 /// Names of folders that lie beside each other in paired data.
 const FOLDERS: [[&str; 2]; 5] =
@@ -22,6 +22,8 @@ pub struct Partner {
     pub path: PathBuf,
     /// Its pixels, as many as its picture has.
     pub picture: Arc<Picture>,
+    /// The way from its picture to it, where that is known.
+    pub of: Option<Direction>,
     pub(super) texture: Slot<PictureTexture>,
 }
 
@@ -44,6 +46,8 @@ pub struct Found {
     pub remarks: Vec<Remark>,
     /// Somebody chose the file.
     pub chosen: bool,
+    /// The way from its picture to it, where the folders tell.
+    pub of: Option<Direction>,
 }
 
 /// Where a partner is looked for.
@@ -55,17 +59,17 @@ pub enum Source {
     File(PathBuf),
 }
 
-/// The file of the same stem in the folder that makes a pair with this file's.
-pub fn beside(path: &Path) -> Option<PathBuf> {
+/// The file of the same stem in the folder that makes a pair with this file's, and the way from this one to that.
+pub fn beside(path: &Path) -> Option<(PathBuf, Direction)> {
     let (stem, folder) = (path.file_stem()?, path.parent()?);
     let name = folder.file_name()?.to_str()?;
-    let other = FOLDERS.iter().find_map(|[a, b]| match name {
-        _ if name == *a => Some(*b),
-        _ if name == *b => Some(*a),
+    let (other, way) = FOLDERS.iter().find_map(|[a, b]| match name {
+        _ if name == *a => Some((*b, Direction::AToB)),
+        _ if name == *b => Some((*a, Direction::BToA)),
         _ => None,
     })?;
     let files = imaging::pictures_in(&folder.with_file_name(other)).ok()?;
-    files.into_iter().find(|file| file.file_stem() == Some(stem))
+    files.into_iter().find(|file| file.file_stem() == Some(stem)).map(|file| (file, way))
 }
 
 impl Source {
@@ -74,10 +78,10 @@ impl Source {
     /// # Errors
     /// Those of [`imaging::open`] and [`check_partner`], with the file's path.
     pub fn read(&self, [width, height]: [u32; 2]) -> Result<Option<Found>, (PathBuf, Trouble)> {
-        let (path, chosen) = match self {
-            Source::File(path) => (path.clone(), true),
+        let (path, chosen, of) = match self {
+            Source::File(path) => (path.clone(), true, None),
             Source::BesideOf(picture) => match beside(picture) {
-                Some(path) => (path, false),
+                Some((path, of)) => (path, false, Some(of)),
                 None => return Ok(None),
             },
         };
@@ -88,7 +92,7 @@ impl Source {
         match opened {
             Ok(picture) => {
                 let (remarks, picture) = (picture.remarks().to_vec(), Arc::new(picture.resized_to(width, height)));
-                Ok(Some(Found { path, picture, remarks, chosen }))
+                Ok(Some(Found { path, picture, remarks, chosen, of }))
             }
             Err(why) => Err((path, Arc::new(why))),
         }
@@ -141,10 +145,10 @@ impl Studio {
     pub(super) fn take_partner(&mut self, entry: PictureId, found: Option<Found>) -> Option<News> {
         let e = self.entry(entry)?;
         match found {
-            Some(Found { path, picture, remarks, chosen }) => {
-                let of = e.path.clone().filter(|_| chosen);
-                let news = News::Paired { of, partner: path.clone(), remarks };
-                e.partner = Search::Over(Some(Partner { path, picture, texture: Slot::Missing }));
+            Some(Found { path, picture, remarks, chosen, of }) => {
+                let chosen_for = e.path.clone().filter(|_| chosen);
+                let news = News::Paired { chosen_for, partner: path.clone(), remarks };
+                e.partner = Search::Over(Some(Partner { path, picture, of, texture: Slot::Missing }));
                 e.translated.iter_mut().for_each(|t| t.l1 = None);
                 return Some(news);
             }
@@ -217,8 +221,8 @@ mod tests {
             std::fs::write(home.path().join(file), "").unwrap();
         }
         let of = |file: &str| beside(&home.path().join(file));
-        assert_eq!(of("val/aerial/1.jpg"), Some(home.path().join("val/map/1.png")));
-        assert_eq!(of("val/map/1.png"), Some(home.path().join("val/aerial/1.jpg")));
+        assert_eq!(of("val/aerial/1.jpg"), Some((home.path().join("val/map/1.png"), Direction::AToB)));
+        assert_eq!(of("val/map/1.png"), Some((home.path().join("val/aerial/1.jpg"), Direction::BToA)));
         assert_eq!((of("val/aerial/2.jpg"), of("C/1.jpg")), (None, None));
     }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::App;
 use super::compose::{Composition, Over};
-use super::panels::export::as_wished;
+use super::panels::export::{as_wished, mix_stem, stem};
 use super::product::Product;
 use super::studio::Entry;
 use crate::imaging::{self, Format};
@@ -50,10 +50,9 @@ pub fn results(app: &App, folder: &Path) -> usize {
             let composition = Composition { original: entry.picture.clone(), over };
             write(name, Product::Picture(composition, Format::Png));
         };
-        let stem = Path::new(&entry.name).file_stem().unwrap_or_default().to_string_lossy();
-        let stem = format!("{:02}-{stem}", place + 1);
+        let stem = format!("{:02}-{}", place + 1, stem(&entry.name));
         for (i, made) in entry.made.iter().enumerate() {
-            let style = made.params.mix.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join("+");
+            let style = mix_stem(&made.params.mix);
             let over = Over::Picture(made.styled.clone(), app.session.look.blend());
             save(format!("{stem}-{style}-{}.png", i + 1), entry, over);
         }

@@ -164,8 +164,8 @@ pub struct Studio {
     pub room: u64,
     /// How many results were not begun, for want of room.
     pub(super) no_room: usize,
-    /// The picture that was taken out last, and from where.
-    pub(super) removed: Option<(usize, Entry)>,
+    /// The pictures that were taken out, the last one last, and from where.
+    pub(super) removed: Vec<(usize, Entry)>,
     next: u64,
 }
 
@@ -182,16 +182,16 @@ pub enum News {
     Failed { name: Option<String>, why: Trouble },
     /// Files were written.
     Saved(Vec<PathBuf>),
-    /// A file job failed.
-    FileFailed(Trouble),
+    /// A file job failed; whether it was to write a file.
+    FileFailed { why: Trouble, export: bool },
     /// Pixels for the clipboard.
     Copied(ColorImage),
     /// A style's painting.
     Painting(String, ColorImage),
     /// A folder, and how much of it is no picture.
     LeftOut(PathBuf, usize),
-    /// A picture has a true partner; `of` is the picture's file, where the partner was chosen for it.
-    Paired { of: Option<PathBuf>, partner: PathBuf, remarks: Vec<Remark> },
+    /// A picture has a true partner; the picture's file, where somebody chose the partner for it.
+    Paired { chosen_for: Option<PathBuf>, partner: PathBuf, remarks: Vec<Remark> },
     /// A checkpoint, and what it is for.
     Recognised(PathBuf, zoo::Task),
 }
@@ -218,7 +218,7 @@ impl Studio {
             outdated: None,
             room: room(),
             no_room: 0,
-            removed: None,
+            removed: Vec::new(),
             next: 0,
         })
     }
@@ -238,12 +238,14 @@ impl Studio {
     }
 
     /// Whether there is room for so many bytes more, beside the strip and the results to come. Where they need it, the room of
-    /// a picture that was taken out is theirs: it can no longer be put back.
+    /// pictures that were taken out is theirs, the first one's first: those can no longer be put back.
     fn make_room(&mut self, bytes: u64) -> bool {
         let held: u64 = self.entries.iter().map(Entry::bytes).sum();
         let wanted = held + self.nets.jobs().map(NetJob::bytes).sum::<u64>() + bytes;
         let fits = wanted <= self.room;
-        self.removed.take_if(|(_, e)| fits && wanted + e.bytes() > self.room);
+        while fits && wanted + self.removed.iter().map(|(_, e)| e.bytes()).sum::<u64>() > self.room {
+            self.removed.remove(0);
+        }
         fits
     }
 
@@ -274,7 +276,8 @@ impl Studio {
         self.files.push_before(job, |j| matches!(j, FileJob::Open(_)));
     }
 
-    /// Takes the shown picture out of the strip, until another one is taken out; its neighbour is shown instead. Gives its name.
+    /// Takes the shown picture out of the strip, to be put back as long as there is room; its neighbour is shown instead. Gives
+    /// its name.
     pub fn remove_selected(&mut self) -> Option<String> {
         let at = self.position()?;
         let gone = self.entries.remove(at);
@@ -284,13 +287,13 @@ impl Studio {
         }
         self.selected = self.entries.get(at.min(self.entries.len().saturating_sub(1))).map(|e| e.id);
         let name = gone.name.clone();
-        self.removed = Some((at, gone));
+        self.removed.push((at, gone));
         Some(name)
     }
 
     /// Puts the picture that was taken out last where it was, with all its results, and shows it.
     pub fn put_back(&mut self) {
-        let Some((at, entry)) = self.removed.take() else { return };
+        let Some((at, entry)) = self.removed.pop() else { return };
         self.selected = Some(entry.id);
         self.entries.insert(at.min(self.entries.len()), entry);
     }
@@ -333,7 +336,10 @@ impl Studio {
             match event {
                 Event::Part(_, o) | Event::Ended(_, _, Ok(o)) => news.extend(self.take_file(ctx, o)),
                 Event::Ended(_, _, Err(Failure::Cancelled)) => {}
-                Event::Ended(_, _, Err(Failure::Failed(why))) => news.push(News::FileFailed(why)),
+                Event::Ended(_, job, Err(Failure::Failed(why))) => {
+                    let export = matches!(*job, FileJob::Export { .. });
+                    news.push(News::FileFailed { why, export });
+                }
             }
         }
         self.forget_old_textures();
@@ -439,7 +445,7 @@ impl Studio {
                 if let Some(e) = self.entry(entry) {
                     e.take_upload(&place, texture);
                 }
-                why.map(News::FileFailed)
+                why.map(|why| News::FileFailed { why, export: false })
             }
             FileOutcome::Saved(path) => Some(News::Saved(path)),
             FileOutcome::Composed(image) => Some(News::Copied(image)),

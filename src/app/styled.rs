@@ -46,9 +46,12 @@ impl Request for Params {
         matches!(job, NetJob::Style { params, .. } if params == self)
     }
 
-    // Of other styles a person may want both.
+    // Of other styles a person may want both, but not all the mixes on the way to one.
     fn replaces(&self, job: &NetJob) -> bool {
-        matches!(job, NetJob::Style { params, .. } if params.mix.iter().map(|m| &m.0).eq(self.mix.iter().map(|m| &m.0)))
+        let NetJob::Style { params, .. } = job else { return false };
+        let [old, new] = [params, self].map(|p| p.mix.iter().map(|m| &m.0).collect::<Vec<_>>());
+        let within = |a: &[&String], b: &[&String]| a.len() > 1 && a.iter().all(|id| b.contains(id));
+        old == new || within(&old, &new) || within(&new, &old)
     }
 }
 
@@ -129,6 +132,18 @@ impl Studio {
         {
             self.nets.push(job);
         }
+    }
+
+    /// Drops what waits only to be looked at, previews and galleries, of pictures that are no longer shown.
+    pub fn drop_unseen(&mut self) {
+        let shown = self.selected;
+        let unseen = |j: &NetJob| matches!(j, NetJob::Preview { .. } | NetJob::Gallery { .. }) && j.entry() != shown;
+        let left: Vec<_> = self.nets.waiting().filter(|j| unseen(j)).filter_map(NetJob::entry).collect();
+        if left.is_empty() {
+            return;
+        }
+        self.nets.drop_waiting(unseen);
+        self.entries.iter_mut().filter(|e| left.contains(&e.id)).for_each(|e| e.asked_gallery = false);
     }
 
     /// The job that makes a picture's gallery, once.

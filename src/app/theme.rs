@@ -72,6 +72,8 @@ fn style(dark: bool) -> Style {
     s.spacing.slider_width = 150.0;
     s.spacing.icon_width = 16.0;
     s.animation_time = MOTION;
+    // The wheel moves the film strip.
+    s.always_scroll_the_only_direction = true;
 
     let v = &mut s.visuals;
     v.panel_fill = grey(30, 245);

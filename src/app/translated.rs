@@ -98,7 +98,7 @@ impl Entry {
     /// Takes in a new translation. Those that it has more than go; so do, of many tries of one model, the oldest, and the
     /// ways back of all but the newest two.
     pub(super) fn take_translation(&mut self, new: Translated) {
-        const KEEP: usize = 4;
+        const KEEP: usize = 12;
         self.translated.retain(|t| !new.asked.covers(&t.asked));
         self.translated.insert(0, new);
         let mut seen: HashMap<(Model, Direction), usize> = HashMap::new();

@@ -12,6 +12,7 @@ impl App {
             return;
         }
         let Some(id) = self.studio.selected else { return };
+        self.studio.drop_unseen();
         match self.session.task {
             Task::Style => {
                 let params = self.session.look.params();

@@ -778,7 +778,7 @@ fn pictures_that_were_not_waited_for_come_back_the_next_time() {
     std::fs::remove_file(home.path("5.png")).unwrap();
     let mut h = window([1280.0, 800.0], home.start(&[]));
     h.state_mut().ask(Command::CancelAll);
-    settled(&mut h);
+    until(&mut h, "the files", |a| a.studio.files.is_idle());
     assert!(h.state().studio.entries.len() < 5, "nothing was left to cancel");
     eframe::App::on_exit(h.state_mut());
     drop(h);
@@ -786,6 +786,58 @@ fn pictures_that_were_not_waited_for_come_back_the_next_time() {
     until(&mut h, "those that are left", |s| s.studio.entries.len() == 5);
     settled(&mut h);
     assert_eq!(names(&h), before.replace(" 5.png", ""));
+}
+
+#[test]
+fn a_picture_that_is_opened_from_outside_joins_the_last_session() {
+    let home = Home::new();
+    let names = |h: &Window| h.state().studio.entries.iter().map(|e| e.name.clone()).collect::<Vec<_>>().join(" ");
+    let [a, b, c] = ["a.png", "b.png", "c.png"].map(|name| home.photo(name, 60, 40));
+    let visit = |files: &[PathBuf], count: usize, shown: &str| {
+        let mut h = window([1280.0, 800.0], home.start(files));
+        until(&mut h, "the pictures", |s| s.studio.entries.len() == count);
+        settled(&mut h);
+        assert_eq!(h.state().studio.current().unwrap().name, shown);
+        eframe::App::on_exit(h.state_mut());
+        names(&h)
+    };
+    visit(&[a.clone(), b], 2, "a.png");
+    assert_eq!(visit(&[c], 3, "c.png"), "a.png b.png c.png");
+    // One that is there already is only shown.
+    assert_eq!(visit(&[a], 3, "a.png"), "a.png b.png c.png");
+    assert_eq!(visit(&[], 3, "a.png"), "a.png b.png c.png");
+}
+
+#[test]
+fn pictures_that_were_taken_out_come_back_one_by_one() {
+    let home = Home::new();
+    let files: Vec<_> = (0..4).map(|i| home.photo(&format!("{i}.png"), 60, 40)).collect();
+    let mut h = window([1280.0, 800.0], home.start(&files));
+    until(&mut h, "the pictures", |s| s.studio.entries.len() == 4);
+    settled(&mut h);
+    let names = |h: &Window| h.state().studio.entries.iter().map(|e| e.name.clone()).collect::<Vec<_>>().join(" ");
+    // Down for so many steps, and up.
+    let press = |h: &mut Window, steps: usize| {
+        let (key, modifiers) = (Key::Backspace, Modifiers::COMMAND);
+        for pressed in std::iter::repeat_n(true, steps).chain([false]) {
+            h.event(egui::Event::Key { key, physical_key: None, pressed, repeat: false, modifiers });
+            h.run_steps(2);
+        }
+    };
+    press(&mut h, 3);
+    assert_eq!(names(&h), "1.png 2.png 3.png", "a key that is held down takes out one");
+    press(&mut h, 1);
+    assert_eq!(names(&h), "2.png 3.png");
+    for expected in ["1.png 2.png 3.png", "0.png 1.png 2.png 3.png"] {
+        h.state_mut().ask(Command::PutBack);
+        h.run_steps(2);
+        assert_eq!(names(&h), expected);
+    }
+    // Undoing right after it is putting back.
+    press(&mut h, 1);
+    h.state_mut().ask(Command::Undo);
+    h.run_steps(2);
+    assert_eq!(names(&h), "0.png 1.png 2.png 3.png");
 }
 
 #[test]
@@ -855,9 +907,10 @@ fn exporting_all_says_what_the_format_loses_and_what_was_written() {
     let home = Home::new();
     let see_through = home.path("a.png");
     image::RgbaImage::from_pixel(24, 24, image::Rgba([200, 80, 40, 90])).save(&see_through).unwrap();
-    // The name of this one's result is longer than a file's may be.
-    let long = "b".repeat(240);
-    let mut h = window([1280.0, 800.0], home.start(&[see_through, home.photo(&format!("{long}.png"), 32, 32)]));
+    // With all that is put after it, this name would be longer than a file's may be.
+    let long = "가".repeat(80);
+    let others = [home.photo(&format!("{long}.png"), 32, 32), home.photo("c.png", 32, 32)];
+    let mut h = window([1280.0, 800.0], home.start(&[vec![see_through], others.into()].concat()));
     settled(&mut h);
     h.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::A);
     h.run_steps(3);
@@ -865,12 +918,16 @@ fn exporting_all_says_what_the_format_loses_and_what_was_written() {
     h.state_mut().session.export.format = "jpg".into();
     let folder = home.path("out");
     std::fs::create_dir(&folder).unwrap();
+    // A link to a place that is not there.
+    std::os::unix::fs::symlink(home.path("gone/c.jpg"), folder.join("c-hokusai-great-wave.jpg")).unwrap();
     lucida::app::panels::export::all(h.state_mut(), &folder);
     settled(&mut h);
     let said: Vec<String> = h.state().notices.texts().map(Into::into).collect();
-    for part in ["transparency or 16-bit depth is lost", &long, "a-hokusai-great-wave.jpg"] {
+    for part in ["transparency or 16-bit depth is lost", "c-hokusai-great-wave.jpg", "2 files saved"] {
         assert!(said.iter().any(|text| text.contains(part)), "{part}: {said:?}");
     }
+    let shortened = format!("{}-hokusai-great-wave.jpg", "가".repeat(40));
+    assert!(folder.join(&shortened).exists(), "{shortened}");
 }
 
 #[test]

@@ -71,6 +71,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         CompareMode::Difference if matches!(over, Over::Scalar { .. }) => Compare::Result,
         CompareMode::Difference => Compare::Difference,
     };
+    let mapped = matches!(over, Over::Scalar { .. });
     let panes = compare.panes([rect.width() * ppp, rect.height() * ppp]);
     let pane_at = |p: Pos2| {
         let p = (p - rect.min) * ppp;
@@ -96,7 +97,14 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             .map(|half| Side { part: rect.intersect(half), place, shows: None })
             .into();
     }
-    let titles = [against.as_ref(), main.as_ref()].map(|asked| asked.map(|asked| app.model_name(&asked.model)));
+    let mut titles = [against.as_ref(), main.as_ref()].map(|asked| asked.map(|asked| app.model_name(&asked.model)));
+    // Until it is there the photo stands in its place.
+    if let ([missing @ None, Some(_)], Some(other)) = (&mut titles, &app.session.segment.other)
+        && !mapped
+    {
+        let (model, photo) = (app.model_name(other), app.words.get("original"));
+        *missing = Some(app.words.with("compare-missing", [("photo", photo), ("model", model)]));
+    }
     let other = against.clone().filter(|_| compare == Compare::Difference);
     if compare != Compare::Original {
         let mut shown = [main, against].into_iter();
@@ -124,11 +132,11 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     let disagreement = other.as_ref().and_then(|other| regions::disagreement(app, &sides, other));
     name_sides(app, ui, &sides, titles, disagreement, compare, holding && has_result);
     regions::legend(app, ui, rect, &sides);
-    regions::tell(app, ui, &r, &sides, other.as_ref());
-    compare_bar(app, ui, rect, has_result);
+    compare_bar(app, ui, rect, has_result, mapped);
     if rect.width() >= BOTH_BARS {
         zoom_bar(app, ui, rect, view);
     }
+    regions::tell(app, ui, &r, &sides, other.as_ref());
     progress_line(app, ui, rect, id);
     hovering(app, ui, rect);
 }
@@ -303,7 +311,7 @@ fn bar(ui: &mut Ui, at: Pos2, anchor: Align2, width: f32, add: impl FnOnce(&mut 
     add(&mut inner);
 }
 
-fn compare_bar(app: &mut App, ui: &mut Ui, rect: Rect, has_result: bool) {
+fn compare_bar(app: &mut App, ui: &mut Ui, rect: Rect, has_result: bool, mapped: bool) {
     const MODES: [(C, CompareMode); 4] = [
         (C::CompareResult, CompareMode::Result),
         (C::CompareSplit, CompareMode::Split),
@@ -314,14 +322,19 @@ fn compare_bar(app: &mut App, ui: &mut Ui, rect: Rect, has_result: bool) {
     let middle = rect.center().x.max(rect.left() + MARGIN + ZOOM_BAR + 8.0 + COMPARE_BAR / 2.0);
     let middle = if rect.width() < BOTH_BARS { rect.center().x } else { middle };
     bar(ui, pos2(middle, rect.bottom() - MARGIN), Align2::CENTER_BOTTOM, COMPARE_BAR, |ui| {
-        let none = app.words.get("needs-result");
+        let (none, no_difference) = (app.words.get("needs-result"), app.words.get("needs-classes"));
         ui.add_enabled_ui(has_result, |ui| {
             for (c, mode) in MODES {
                 let name = app.words.get(c.key());
                 let keys = c.shortcut().map(|s| ui.ctx().format_shortcut(&s)).unwrap_or_default();
                 let text = format!("{}  ({keys})", tip(&app.words, c));
-                let r = icon_toggle(ui, app.session.compare == mode, c.icon(), &name).on_hover_text(text);
-                if r.on_disabled_hover_text(&none).clicked() {
+                let (able, why) = match mode {
+                    CompareMode::Difference if mapped => (false, &no_difference),
+                    _ => (true, &none),
+                };
+                let on = able && app.session.compare == mode;
+                let r = ui.add_enabled_ui(able, |ui| icon_toggle(ui, on, c.icon(), &name)).inner;
+                if r.on_hover_text(text).on_disabled_hover_text(why).clicked() {
                     app.ask(c);
                 }
             }

@@ -15,6 +15,7 @@ use crate::app::panels::open_path::path_of;
 use crate::app::product::Product;
 use crate::app::segment_look::Shown;
 use crate::app::session::{CompareMode, Task};
+use crate::app::translate_look::TranslateView;
 use crate::app::widgets::{asks_default, caption, dialog, icon, icon_button, main_button, named};
 use crate::app::workers::FileJob;
 use crate::gpu::OverlayMode;
@@ -34,6 +35,11 @@ pub struct State {
 }
 
 impl State {
+    /// Whether it is to be saved once it is finished.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
     /// What failed or was cancelled does not come.
     pub fn stop_waiting(&mut self) {
         self.waiting = false;
@@ -59,31 +65,34 @@ pub fn open(app: &mut App) {
         Some(State { path: path.display().to_string(), what: first, replace: false, waiting: false, opened: false });
 }
 
-/// What results of a picture of this name are called after.
-fn stem(picture: &str) -> String {
-    Path::new(picture).file_stem().map_or("picture".into(), |s| s.to_string_lossy().into_owned())
+/// What results of a picture of this name are called after: of a long name as much as leaves a file's name room for more.
+pub(in crate::app) fn stem(picture: &str) -> String {
+    const MOST: usize = 120; // bytes; file systems end at 255
+    let stem = Path::new(picture).file_stem().map_or("picture".into(), |s| s.to_string_lossy());
+    stem[..stem.floor_char_boundary(MOST)].to_owned()
+}
+
+/// What a mix of styles is called in a file's name: by its ids, or of many by the first.
+pub(in crate::app) fn mix_stem(mix: &[(String, f32)]) -> String {
+    const MOST: usize = 80;
+    let all = mix.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>().join("+");
+    match mix {
+        [(first, _), others @ ..] if all.len() > MOST => format!("{first}+{}", others.len()),
+        _ => all,
+    }
 }
 
 /// A file name for the result of a picture of this stem that is not taken in `folder`.
-fn free_name(folder: &Path, stem: &str, app: &App, what: What) -> PathBuf {
+fn free_name(folder: &Path, name: &str, app: &App, what: What) -> PathBuf {
     let made_by = match app.session.task {
-        Task::Style => app.session.look.mix.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join("+"),
-        Task::Segment => {
-            let model = Path::new(&app.session.segment.model);
-            model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-        }
-        Task::Translate => {
-            let model = Path::new(&app.session.translate.model);
-            model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-        }
-        Task::Caption => {
-            let model = Path::new(&app.session.caption.model);
-            model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-        }
+        Task::Style => mix_stem(&app.session.look.mix),
+        Task::Segment => stem(&app.session.segment.model),
+        Task::Translate => stem(&app.session.translate.model),
+        Task::Caption => stem(&app.session.caption.model),
     };
     let (more, extension) = (what.suffix(), what.ending().unwrap_or(&app.session.export.format));
-    let numbered = (2..10_000).map(|n| folder.join(format!("{stem}-{made_by}{more}-{n}.{extension}")));
-    let first = folder.join(format!("{stem}-{made_by}{more}.{extension}"));
+    let numbered = (2..10_000).map(|n| folder.join(format!("{name}-{made_by}{more}-{n}.{extension}")));
+    let first = folder.join(format!("{name}-{made_by}{more}.{extension}"));
     std::iter::once(first.clone()).chain(numbered).find(|p| !p.exists()).unwrap_or(first)
 }
 
@@ -143,10 +152,16 @@ pub fn show(app: &mut App, ui: &Ui) {
     let modal = dialog(ui, "export").show(ui.ctx(), |ui| {
         ui.set_width(480.0);
         ui.heading(app.words.get("export-title"));
-        let key = match (state.what, app.session.task, app.session.compare) {
-            (What::Picture, Task::Segment, _) => "export-size-segment",
-            (What::Picture, _, CompareMode::Result) | (What::Picture, Task::Caption, _) => "export-size",
-            (What::Picture, ..) => "export-size-alone",
+        let compared = app.session.compare != CompareMode::Result;
+        let in_panes = app.session.translate.view != TranslateView::Result;
+        let key = match (state.what, app.session.task) {
+            (What::Picture, Task::Segment) if compared && app.session.segment.other.is_none() => {
+                "export-size-segment-alone"
+            }
+            (What::Picture, Task::Segment) => "export-size-segment",
+            (What::Picture, Task::Style) if compared => "export-size-alone",
+            (What::Picture, Task::Translate) if compared && !in_panes => "export-size-alone",
+            (What::Picture, _) => "export-size",
             _ => "export-size-part",
         };
         if let Some([width, height]) = seen.size().filter(|_| state.what.is_picture()) {

@@ -109,6 +109,15 @@ enum Face {
     Text(String),
 }
 
+impl Face {
+    fn tag(&self) -> &str {
+        match self {
+            Face::Picture(_, tag) => tag,
+            Face::Text(_) => "",
+        }
+    }
+}
+
 impl Result {
     fn width(&self) -> f32 {
         if matches!(self.face, Face::Text(_)) { CARD } else { SIDE }
@@ -118,7 +127,7 @@ impl Result {
 /// The results of the chosen task on the shown picture.
 fn results(app: &App) -> Vec<Result> {
     let Some(e) = app.studio.current() else { return Vec::new() };
-    match app.session.task {
+    let mut results: Vec<Result> = match app.session.task {
         Task::Style => {
             let params = app.session.look.params();
             let result = |m: &Made| Result {
@@ -177,7 +186,9 @@ fn results(app: &App) -> Vec<Result> {
             };
             e.captioned.iter().map(result).collect()
         }
-    }
+    };
+    tell_apart(&mut results);
+    results
 }
 
 /// The settings of a result that another one with its name may not share.
@@ -202,6 +213,20 @@ fn translated_how(app: &App, asked: &translate_look::Asked) -> Vec<String> {
     let mut lines = how(app, asked.params.longer_side, asked.params.precision);
     lines.extend(app.statistics(asked));
     lines
+}
+
+/// Gives results of one tag but different names the first part of their names that tells them apart.
+fn tell_apart(results: &mut [Result]) {
+    let all: Vec<_> = results.iter().map(|r| (r.face.tag().to_owned(), r.name.clone())).collect();
+    for r in results {
+        let parts: Vec<&str> = r.name.split(" · ").collect();
+        let twins = all.iter().filter(|(tag, name)| tag == r.face.tag() && *name != r.name);
+        let twins: Vec<Vec<&str>> = twins.map(|(_, name)| name.split(" · ").collect()).collect();
+        let other = parts.iter().enumerate().find(|(i, part)| twins.iter().any(|twin| twin.get(*i) != Some(*part)));
+        if let (Face::Picture(_, tag), Some((_, part)), false) = (&mut r.face, other, twins.is_empty()) {
+            *tag = (*part).to_owned();
+        }
+    }
 }
 
 /// Of `Streets · U-Net` what has the room of a thumbnail.

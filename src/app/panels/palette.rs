@@ -4,7 +4,7 @@ use egui::{Key, ScrollArea, TextEdit, Ui};
 
 use crate::app::App;
 use crate::app::commands::Command;
-use crate::app::panels::menu_bar::item;
+use crate::app::panels::menu_bar::{item, tip};
 use crate::app::widgets::dialog;
 
 /// What was typed, and the chosen line.
@@ -70,17 +70,20 @@ pub fn show(app: &mut App, ui: &Ui) {
     }
 }
 
-/// The commands whose text has all typed words in it, in palette order; those that begin with it first.
+/// The commands whose name, or what they are said to do, has all typed words in it, in palette order; those whose name
+/// begins with it first, those only said to do it last.
 fn find(app: &App, typed: &str) -> Vec<Command> {
     let typed = typed.trim().to_lowercase();
     let text = |c: &Command| app.words.get(c.key()).to_lowercase();
+    let said = |c: &Command| tip(&app.words, *c).to_lowercase();
+    let all_in = |text: String| typed.split_whitespace().all(|word| text.contains(word));
     let mut found: Vec<_> = Command::ALL
         .into_iter()
         .filter(|c| *c != Command::Palette)
-        .filter(|c| typed.split_whitespace().all(|w| text(c).contains(w)))
+        .filter(|c| all_in(text(c)) || all_in(said(c)))
         .collect();
     if !typed.is_empty() {
-        found.sort_by_key(|c| !text(c).starts_with(&typed));
+        found.sort_by_key(|c| (!all_in(text(c)), !text(c).starts_with(&typed)));
     }
     found
 }

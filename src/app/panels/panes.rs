@@ -212,13 +212,13 @@ fn scales(app: &App, ui: &Ui, canvas: Rect, panes: &[Pane]) {
     }
     let has = |verdict: bool| panes.iter().any(|p| p.chart.is_some_and(|c| (c == Chart::Verdict) == verdict));
     let verdict = has(true).then(|| (Chart::Verdict, app.words.get("scale-made"), app.words.get("scale-real")));
-    let top = || app.words.with("of-255", [("value", format!("{:.0}", Tint::ERROR.high * 255.0))]);
+    let top = || app.words.with("of-255-or-more", [("value", format!("{:.0}", Tint::ERROR.high * 255.0))]);
     let error = has(false).then(|| (Chart::Error, app.words.get("scale-error"), top()));
     let rows: Vec<_> = [verdict, error].into_iter().flatten().collect();
     if rows.is_empty() {
         return;
     }
-    let size = vec2(280.0, if rows.len() > 1 { 38.0 } else { 24.0 });
+    let size = vec2(300.0, if rows.len() > 1 { 38.0 } else { 24.0 });
     let ground = Align2::RIGHT_CENTER.anchor_size(canvas.right_bottom() + vec2(-12.0, -31.0), size);
     ui.painter().rect_filled(ground, theme::RADIUS, Color32::from_black_alpha(185));
     let ink = Color32::from_gray(225);

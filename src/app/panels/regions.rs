@@ -142,9 +142,16 @@ pub fn tell(app: &App, ui: &Ui, r: &Response, sides: &[Side], other: Option<&Ask
         let [model, other] = [s, o].map(|s| app.model_name(&s.asked.model));
         text = format!("{other}: {theirs}\n{model}: {text}");
     }
-    let left = at.x > r.rect.right() - 180.0;
-    let (offset, anchor) = if left { (-14.0, Align2::RIGHT_TOP) } else { (14.0, Align2::LEFT_TOP) };
-    badge(ui, at + vec2(offset, 14.0), anchor, &text);
+    // Towards the middle, and not below what is left of the canvas.
+    let (left, up) = (at.x > r.rect.center().x, at.y > r.rect.bottom() - 64.0);
+    let (x, y) = (if left { -14.0 } else { 14.0 }, if up { -14.0 } else { 14.0 });
+    let anchor = match (left, up) {
+        (false, false) => Align2::LEFT_TOP,
+        (false, true) => Align2::LEFT_BOTTOM,
+        (true, false) => Align2::RIGHT_TOP,
+        (true, true) => Align2::RIGHT_BOTTOM,
+    };
+    badge(ui, at + vec2(x, y), anchor, &text);
 }
 
 fn said(words: &Words, look: &SegmentLook, s: &Segmented, label: u8, probabilities: &[f32]) -> String {

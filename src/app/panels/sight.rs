@@ -61,8 +61,9 @@ pub fn navigate(
     let fit = || {
         let inner = [0, 1].map(|i| (pane[i] - 2.0 * margin[i] * ppp).max(16.0));
         let v = View::fit(size, inner);
-        // A small picture is not blown up beyond what its pixels carry.
-        View { zoom: v.zoom.min(4.0 * ppp), ..v }
+        // A small picture is not blown up beyond what its pixels carry, but a tiny one enough to be seen.
+        let most = (64.0 / size[0].max(size[1]).max(1) as f32).max(4.0);
+        View { zoom: v.zoom.min(most * ppp), ..v }
     };
     navigate_from(app, ui, r, (Subject::Picture(id), size), pane, fit, pane_at)
 }

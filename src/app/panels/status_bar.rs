@@ -67,7 +67,7 @@ fn job(app: &mut App, ui: &mut Ui) {
             app.words.with("job-style", [("style", app.mix_name(&params.mix))])
         }
     };
-    ui.label(caption(&what));
+    ui.label(caption(elide(&what, 44))).on_hover_text(&what);
     let done = running.done;
     let bar = ProgressBar::new(done).desired_width(120.0).desired_height(8.0);
     ui.add(bar);
@@ -87,5 +87,9 @@ fn job(app: &mut App, ui: &mut Ui) {
     let waiting = app.studio.nets.waiting().len();
     if waiting > 0 {
         ui.label(caption(app.words.with("jobs-waiting", [("count", waiting)])));
+    }
+    let writing = app.studio.writing();
+    if writing > 0 {
+        ui.label(caption(app.words.with("status-writing", [("count", writing)])));
     }
 }

@@ -355,13 +355,15 @@ impl App {
         self.asked_captions = wanted;
     }
 
-    /// Asks for a caption of every picture, each with its own forced words. Returns how many jobs that makes.
+    /// Asks for captions of every picture, each with its own forced words. Returns how many pictures had none.
     pub(in crate::app) fn caption_all(&mut self) -> usize {
         let ids: Vec<_> = self.studio.entries.iter().map(|e| e.id).collect();
         let look = self.session.caption.clone();
-        let asked = ids.into_iter().flat_map(|id| [Some(look.asked(id)), look.asked_beside(id)].map(|a| (id, a)));
-        let asked: Vec<_> = asked.filter_map(|(id, asked)| Some((id, asked?))).collect();
-        asked.iter().filter(|(id, asked)| self.studio.request_of(*id, asked)).count()
+        let ask = |id| {
+            let asked = [Some(look.asked(id)), look.asked_beside(id)].into_iter().flatten();
+            asked.filter(|asked| self.studio.request_of(id, asked)).count() > 0
+        };
+        ids.into_iter().map(ask).filter(|asked| *asked).count()
     }
 
     /// Whether a caption is not there, and was not asked for yet.

@@ -9,7 +9,7 @@ use super::{choice, heading, labelled, model_list, size, slider};
 use crate::app::App;
 use crate::app::commands::Command as C;
 use crate::app::notices::Kind;
-use crate::app::segment_look::{SegmentLook, Shown, usually_twice};
+use crate::app::segment_look::{Asked, SegmentLook, Shown, usually_twice};
 use crate::app::segmented::Segmented;
 use crate::app::session::{CompareMode, Task};
 use crate::app::widgets::{caption, icon_only, icon_toggle, named, percent};
@@ -135,7 +135,8 @@ fn classes(app: &mut App, ui: &mut Ui) {
     let mut look = app.session.segment.clone();
     let asked = look.asked();
     let Some(e) = app.studio.current() else { return };
-    let running = app.studio.requested(e.id, &asked);
+    let all = [Some(asked.clone()), look.asked_other()];
+    let running = all.iter().flatten().any(|asked| app.studio.requested(e.id, asked));
     let so_far = e.segmentation_so_far(&asked);
     if so_far.is_none() && running {
         ui.horizontal(|ui| {
@@ -144,8 +145,9 @@ fn classes(app: &mut App, ui: &mut Ui) {
         });
     }
     // It was cancelled, or failed.
-    let missed = !running && app.asked_segmentations.contains(&(e.id, asked.clone()));
-    let again = missed && e.segmentation(&asked).is_none() && none_yet(app, ui);
+    let is_missing =
+        |asked: &Asked| app.asked_segmentations.contains(&(e.id, asked.clone())) && e.segmentation(asked).is_none();
+    let again = !running && all.iter().flatten().any(is_missing) && none_yet(app, ui);
     let Some(s) = so_far else {
         if again {
             app.segment_again();

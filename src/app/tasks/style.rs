@@ -144,7 +144,8 @@ fn mix(app: &mut App, ui: &mut Ui) {
     let rows: Vec<_> = app.session.look.mix.iter().map(|(id, _)| app.style_name(id)).collect();
     let hint = app.words.get("mix-weight-tip");
     for ((_, weight), name) in app.session.look.mix.iter_mut().zip(rows) {
-        let shown = format!("{name} · {:.0} %", *weight / total.max(1e-6) * 100.0);
+        let share = format!("{:.0}", *weight / total.max(1e-6) * 100.0);
+        let shown = app.words.with("mix-share", [("style", name), ("share", share)]);
         percent(ui, weight, 1.0, &shown, &hint);
         // A weight of nothing would leave nothing to mix.
         *weight = weight.max(0.01);
