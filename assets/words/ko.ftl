@@ -641,7 +641,7 @@ error-no-encoder = { $name } 파일에는 디코더만 있습니다. 인코더�
 error-no-word-map = { $name } 파일에는 번호가 어떤 단어인지 적혀 있지 않습니다. WORDMAP_….json 파일을 같은 폴더에 넣으세요.
 error-word-map = { $path }: 단어 목록으로 쓸 수 없습니다. ({ $why })
 error-left-out = { $path } 파일이 체크포인트 옆에 있지만 쓰지 않았습니다. { $why }
-error-shape = 신경망과 입력이 맞지 않습니다. ({ $why })
+error-shape = 신경망을 실행할 수 없습니다. ({ $why })
 error-tensors = 텐서 라이브러리에서 오류가 생겼습니다. ({ $why })
 error-no-adapter = 그래픽 장치를 찾지 못했습니다. Vulkan이나 OpenGL 드라이버를 설치하거나(데비안과 우분투에서는 mesa-vulkan-drivers) 그래픽 장치가 필요 없는 명령줄을 쓰세요. ({ $why })
 error-no-device = 그래픽 장치를 열지 못했습니다. 드라이버를 업데이트하거나 환경 변수 WGPU_BACKEND=gl로 다른 장치를 시험해 보세요. ({ $why })

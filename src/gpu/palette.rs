@@ -82,7 +82,8 @@ impl ClassColours {
 /// Colours for the 21 classes of Pascal VOC: background (a neutral grey), aeroplane, bicycle, bird, boat, bottle, bus,
 /// car, cat, chair, cow, dining table, dog, horse, motorbike, person, potted plant, sheep, sofa, train, monitor.
 ///
-/// Least distance 0.106 under each kind of vision.
+/// Least distance 0.106 under each kind of vision; a person from a car, dog, horse, chair, bicycle or motorbike, which are
+/// met together most, 0.21 and more.
 pub fn voc() -> [[u8; 3]; 21] {
     VOC.map(rgb)
 }
@@ -116,8 +117,8 @@ fn rgb(colour: u32) -> [u8; 3] {
 }
 
 const VOC: [u32; 21] = [
-    0x6c6c6c, 0xbec7fd, 0x59da94, 0xe5efff, 0x0404f2, 0x8affa3, 0xfeda00, 0xc13a0e, 0xcc8aff, 0x683f6d, 0x921902,
-    0x670429, 0xff9e00, 0x4a1867, 0x9266ff, 0xe9620e, 0x3ba06e, 0x8caeb7, 0xb26cbc, 0x0200a8, 0x9b3dad,
+    0x6c6c6c, 0xb26cbc, 0x9266ff, 0xe5efff, 0xfeda00, 0x8caeb7, 0xff9e00, 0x921902, 0xcc8aff, 0x8affa3, 0xc13a0e,
+    0x9b3dad, 0x0404f2, 0x4a1867, 0xbec7fd, 0xe9620e, 0x3ba06e, 0x59da94, 0x670429, 0x0200a8, 0x683f6d,
 ];
 
 const CAMVID: [u32; 11] =
@@ -193,6 +194,10 @@ pub(super) mod tests {
     #[test]
     fn everybody_can_tell_the_classes_apart() {
         assert!(least_distance(&voc()) >= 0.106, "{}", least_distance(&voc()));
+        let [bicycle, car, chair, dog, horse, motorbike, person] = [2, 7, 9, 12, 13, 14, 15].map(|class| voc()[class]);
+        for other in [bicycle, car, chair, dog, horse, motorbike] {
+            assert!(least_distance(&[person, other]) >= 0.21, "{other:?}");
+        }
         assert!(least_distance(&camvid()) >= 0.133, "{}", least_distance(&camvid()));
         for (n, least) in [(8, 0.170), (16, 0.0999), (32, 0.057)] {
             assert!(least_distance(&categorical(n)) >= least, "{n}: {}", least_distance(&categorical(n)));

@@ -42,7 +42,7 @@ pub enum Error {
     #[error("the computation was cancelled")]
     Cancelled,
     /// Shapes, types or devices that do not belong together.
-    #[error("the network and its input do not fit: {0}")]
+    #[error("the network cannot be run: {0}")]
     Shape(String),
     /// A failure inside candle.
     #[error("the tensor library failed: {0}")]

@@ -323,7 +323,7 @@ impl CaptionModel {
         let watch = &watch.part(0.0, 1.0).with_precision(precision);
         watch.step(0.0)?;
         let side = self.encoder.side();
-        let mut planes = picture.resized_to(side as u32, side as u32).to_planar_rgb();
+        let mut planes = super::scaled(picture, [side as u32; 2], watch)?.to_planar_rgb();
         self.encoder.normalisation().apply(&mut planes, side * side);
         let x = Tensor::from_vec(planes, (1, 3, side, side), &Device::Cpu)?;
         let features = self.encoder.forward(&x, &Pool::default(), watch)?;

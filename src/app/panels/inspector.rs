@@ -18,7 +18,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             ui.add_space(8.0);
             let text = app.words.get("export-picture");
             let button = main_button(ui, &text, Icon::Download).min_size(egui::vec2(ui.available_width(), 34.0));
-            let r = named(ui.add_enabled(app.can(C::Export), button), egui::Role::Button, &text);
+            let r = ui.vertical_centered_justified(|ui| ui.add_enabled(app.can(C::Export), button)).inner;
+            let r = named(r, egui::Role::Button, &text);
             if tipped(app, r, C::Export).clicked() {
                 app.ask(C::Export);
             }

@@ -237,7 +237,7 @@ impl Judge<'_> {
     ) -> Result<Map, TaskError> {
         let made = made.resized(self.longer_side(made.size())?);
         let [width, height] = made.size();
-        let given = given.resized_to(width, height);
+        let given = crate::tasks::scaled(given, [width, height], watch)?;
         let sources =
             [&given, &made].into_iter().zip(self.frames()).map(|(picture, frame)| Source::new(picture, frame));
         // With as many channels as one picture has, it sees the made one alone.
