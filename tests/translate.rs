@@ -417,7 +417,7 @@ fn what_has_no_place_is_not_passed_over() {
     for (missing, told, mut tensors) in [
         ("model.1.bias", "model.1.bias", resnet("")),
         ("model.2.running_mean", "model.2.running_mean", batch(2)),
-        ("model.2.weight", "model.10.conv_block.2.bias", batch(2)),
+        ("model.2.weight", "model.2.weight", batch(2)),
         ("model.10.conv_block.1.weight", "model.10.conv_block.1.weight", resnet("")),
         ("model.model.1.model.3.model.1.weight", "model.model.1.model.3.model.1.weight", unet_generator("")),
         ("model.model.1.model.1.bias", "model.model.1.model.1.bias", unet_generator("")),

@@ -30,9 +30,11 @@ impl App {
                 needs(picture, "needs-picture")
             }
             C::PutBack => needs(!self.studio.removed.is_empty(), "needs-removed"),
-            C::PreviousPicture => needs(self.studio.position().is_some_and(|i| i > 0), "needs-previous"),
+            C::PreviousPicture => needs(picture, "needs-picture")
+                .or(needs(self.studio.position().is_some_and(|i| i > 0), "needs-previous")),
             C::NextPicture => {
-                needs(self.studio.position().is_some_and(|i| i + 1 < self.studio.entries.len()), "needs-next")
+                let last = self.studio.position().is_none_or(|i| i + 1 >= self.studio.entries.len());
+                needs(picture, "needs-picture").or(needs(!last, "needs-next"))
             }
             C::ExportAll => needs(self.studio.entries.iter().any(|e| self.seen_of(e).has_result()), "needs-any-result"),
             C::ApplyToAll => {
@@ -42,7 +44,9 @@ impl App {
                     Task::Translate => self.translation_asked().is_some_and(|a| self.able(&a)),
                     Task::Caption => !self.session.caption.model.is_empty(),
                 };
-                needs(self.studio.entries.len() > 1, "needs-pictures").or(needs(ready, "needs-model"))
+                needs(picture, "needs-picture")
+                    .or(needs(self.studio.entries.len() > 1, "needs-pictures"))
+                    .or(needs(ready, "needs-model"))
             }
             C::CancelJob => needs(!self.studio.nets.is_idle(), "needs-job"),
             C::CancelAll => {
@@ -104,15 +108,13 @@ impl App {
                 }
             }
             C::RemovePicture => {
-                if let Some(name) = self.studio.remove_selected() {
-                    // Only the last one can be put back.
-                    self.removed_at = Some(self.session.looks());
+                if let Some(name) = self.studio.remove_selected(self.session.looks()) {
+                    // Its button puts back the last one.
                     self.notices.close(C::PutBack);
                     self.notices.tell(Kind::Done, self.words.with("removed", [("name", name)]), Some(C::PutBack));
                 }
             }
             C::PutBack => {
-                self.removed_at = None;
                 self.studio.put_back();
                 self.reveal_selected = true;
                 // What was cancelled when it went is asked for again.
@@ -254,7 +256,7 @@ impl App {
 
     /// Whether a picture was taken out and no setting changed since: that is what undoing means then.
     fn removed_last(&self) -> bool {
-        !self.studio.removed.is_empty() && self.removed_at.as_ref() == Some(&self.session.looks())
+        self.studio.removed.last().is_some_and(|removed| removed.looks == self.session.looks())
     }
 
     /// Goes back (or forth) to settings; where the forced words of one picture are others then, that one is shown.

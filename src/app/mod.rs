@@ -129,8 +129,6 @@ pub struct App {
     written: Vec<PathBuf>,
     left_out: usize,
     undo: Undoer<Looks>,
-    /// The settings when a picture was taken out last, until it is put back.
-    removed_at: Option<Looks>,
     asked: Vec<C>,
     asked_params: Option<(studio::PictureId, crate::tasks::style::Params)>,
     asked_segmentations: Vec<(studio::PictureId, Asked)>,
@@ -145,8 +143,8 @@ pub struct App {
     start: Start,
     /// While the pictures of the last session are read.
     restore: Option<Restore>,
-    /// Pictures of the last session whose folders are not there now, by their places in the strip.
-    away: Vec<(usize, PathBuf)>,
+    /// Pictures of the last session that are not in the strip, by their places there.
+    absent: Vec<opening::Absent>,
 }
 
 impl App {
@@ -204,7 +202,6 @@ impl App {
             written: Vec::new(),
             left_out: 0,
             undo,
-            removed_at: None,
             asked: Vec::new(),
             asked_params: None,
             asked_segmentations: Vec::new(),
@@ -215,7 +212,7 @@ impl App {
             saved,
             save_at: None,
             restore: None,
-            away: Vec::new(),
+            absent: Vec::new(),
             session,
             words,
             notices,
@@ -300,7 +297,8 @@ impl App {
                 self.notices.tell(Kind::Warning, text, None);
             }
             News::Failed { name, why } => {
-                self.closing = false;
+                // What is waited for will not come; why must be seen.
+                self.closing &= !self.export.as_ref().is_some_and(panels::export::State::is_waiting);
                 let text = w.with("job-failed", [("why", w.trouble(&*why))]);
                 self.notices.tell_about(Kind::Failure, text, name);
             }

@@ -41,6 +41,16 @@ pub(super) struct Restore {
     places: HashMap<PictureId, usize>,
 }
 
+/// A picture of the last session that is not in the strip, but not forgotten.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Absent {
+    /// In the strip.
+    place: usize,
+    path: PathBuf,
+    /// Its folder was not there. Otherwise it was only not waited for.
+    away: bool,
+}
+
 impl Restore {
     /// The place of one that comes, if it belongs to the session.
     fn claim(&mut self, path: &Path) -> Option<usize> {
@@ -56,9 +66,14 @@ impl App {
             self.studio.file(FileJob::Recognise(std::path::absolute(&path).unwrap_or(path)));
         }
         if !paths.is_empty() {
-            self.show_next = true;
-            self.studio.files.push(FileJob::List(paths));
+            self.list(paths, Vec::new());
         }
+    }
+
+    /// Reads pictures and those in folders into the strip, but for some that are there.
+    fn list(&mut self, paths: Vec<PathBuf>, but: Vec<PathBuf>) {
+        self.show_next = true;
+        self.studio.files.push(FileJob::List { paths, but });
     }
 
     pub(super) fn open_samples(&mut self, count: usize) {
@@ -71,19 +86,10 @@ impl App {
     /// Opens what the window begins with: the files it was started with, which are shown, and the last session's pictures, or
     /// a sample.
     pub(super) fn begin(&mut self) {
-        let given = self.start.files.clone();
-        if self.session.pictures.is_empty() || !self.start.has_pictures() {
-            let nothing = self.session.pictures.is_empty() && !self.start.has_pictures();
-            self.open(given);
-            match nothing {
-                true => self.open_samples(1),
-                false if !self.session.pictures.is_empty() => self.reopen(),
-                false => {}
-            }
-            return;
-        }
+        let (given, remembered) = (self.start.files.clone(), !self.session.pictures.is_empty());
         let (pictures, others): (Vec<_>, Vec<_>) =
             given.into_iter().partition(|path| path.is_file() && !dialogs::is_checkpoint(path));
+        let (folders, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|path| path.is_dir());
         for path in pictures {
             let path = std::path::absolute(&path).unwrap_or(path);
             match self.session.pictures.iter().position(|known| *known == path) {
@@ -95,8 +101,15 @@ impl App {
                 }
             }
         }
-        self.reopen();
+        if !folders.is_empty() {
+            self.list(folders, self.session.pictures.clone());
+        }
         self.open(others);
+        if remembered {
+            self.reopen();
+        } else if !self.start.has_pictures() {
+            self.open_samples(1);
+        }
     }
 
     /// Reads the pictures of the last session, the one that was shown first.
@@ -119,7 +132,7 @@ impl App {
     /// Whether a picture that cannot be read is one of the last session's, whose folder is `away`: it is kept in mind.
     pub(super) fn is_missed(&mut self, path: &Path, away: bool) -> bool {
         let place = self.restore.as_mut().and_then(|restore| restore.claim(path)).filter(|_| away);
-        self.away.extend(place.map(|place| (place, path.to_owned())));
+        self.absent.extend(place.map(|place| Absent { place, path: path.to_owned(), away }));
         place.is_some()
     }
 
@@ -127,18 +140,18 @@ impl App {
     pub(super) fn end_restoring(&mut self) {
         let Some(Restore { expected, .. }) = self.restore.take() else { return };
         self.reveal_selected = true;
-        self.away.sort();
-        let count = self.away.iter().filter(|(_, path)| !self.session.away.contains(path)).count();
+        let count = self.absent.iter().filter(|absent| !self.session.away.contains(&absent.path)).count();
         if count > 0 {
             self.notices.tell(Kind::Warning, self.words.with("pictures-away", [("count", count)]), None);
         }
         // What was cancelled, or found no room, comes back the next time.
-        let known = self.away.len();
+        let known = self.absent.len();
         for (path, places) in expected {
-            self.away.extend(places.into_iter().map(|place| (place, path.clone())));
+            let absent = |place| Absent { place, path: path.clone(), away: false };
+            self.absent.extend(places.into_iter().map(absent));
         }
-        let cancelled = self.away.len() > known;
-        self.away.sort();
+        let cancelled = self.absent.len() > known;
+        self.absent.sort();
         if self.studio.entries.is_empty() && !cancelled {
             self.open_samples(1);
         }
@@ -148,14 +161,16 @@ impl App {
     pub(super) fn note_pictures(&mut self) {
         let here = self.studio.entries.iter().filter_map(|e| Some((Some(e.id), e.kept()?)));
         let mut pictures: Vec<_> = here.collect();
-        self.away.retain(|(_, path)| pictures.iter().all(|(_, here)| here != path));
-        for (place, path) in &self.away {
+        self.absent.retain(|absent| pictures.iter().all(|(_, here)| *here != absent.path));
+        for Absent { place, path, .. } in &self.absent {
             pictures.insert((*place).min(pictures.len()), (None, path.clone()));
         }
         let (ids, pictures): (Vec<_>, Vec<_>) = pictures.into_iter().unzip();
-        self.session.partners.retain(|[of, _]| pictures.contains(of));
+        let out: Vec<_> = self.studio.removed.iter().filter_map(|r| r.entry.path.as_ref()).collect();
+        self.session.partners.retain(|[of, _]| pictures.contains(of) || out.contains(&of));
         self.session.pictures = pictures;
-        self.session.away = self.away.iter().map(|(_, path)| path.clone()).collect();
+        let away = self.absent.iter().filter(|absent| absent.away);
+        self.session.away = away.map(|absent| absent.path.clone()).collect();
         let shown = self.studio.selected.and_then(|shown| ids.iter().position(|id| *id == Some(shown)));
         self.session.selected = shown.unwrap_or(0);
     }

@@ -8,7 +8,7 @@ use super::App;
 use super::caption_look::Against;
 use super::captioned::{Step, Told};
 use super::studio::Entry;
-use super::translate_look::{Asked, Chart, Model, Part, TranslateView};
+use super::translate_look::{Asked, Chart, Facts, Model, Part, TranslateView};
 use super::translated::Translated;
 use crate::gpu::attention;
 use crate::gpu::overlay::{self, ScalarMap};
@@ -256,8 +256,9 @@ impl App {
         let direction = asked.params.direction;
         let letter = if direction == Direction::AToB { "X" } else { "Y" };
         let original = self.words.with("pane-original", [("formula", letter), ("domain", &from)]);
-        // What the other way ought to give is no measure of this one.
-        let partner = e.partner().filter(|partner| partner.of.is_none_or(|of| of == direction));
+        // What the other way ought to give is no measure of this one. Which way a model of one way goes its file seldom tells.
+        let both_ways = self.studio.facts(&asked.model).is_some_and(Facts::goes_back);
+        let partner = e.partner().filter(|partner| !both_ways || partner.of.is_none_or(|of| of == direction));
         let mut panes = vec![Pane { shows: Shows::Original, title: original, note: String::new(), chart: None }];
         let result = |asked: &Asked| {
             let t: Option<&Translated> = if exact { e.translation(asked) } else { e.translation_by(asked) };

@@ -15,6 +15,7 @@ use super::captioned::Captioned;
 use super::opening::{SAMPLE, sample};
 use super::partner::Search;
 use super::segmented::Segmented;
+use super::session::Looks;
 use super::styled::Made;
 use super::translate_look::{Facts, Model};
 use super::translated::Translated;
@@ -124,6 +125,17 @@ impl Entry {
         self.picture.bytes() + made + segmented + translated
     }
 
+    /// Gives back what textures it has but those of the picture and of styled results.
+    fn forget_textures(&mut self) {
+        self.preview = None;
+        self.segmented.iter_mut().for_each(Segmented::forget_textures);
+        self.translated.iter_mut().for_each(Translated::forget_textures);
+        self.captioned.iter_mut().for_each(Captioned::forget_textures);
+        if let Search::Over(Some(partner)) = &mut self.partner {
+            partner.texture = Slot::Missing;
+        }
+    }
+
     /// What a session remembers it by: its file, or which sample it is.
     pub fn kept(&self) -> Option<PathBuf> {
         let sample = || sample(&self.name).map(|_| format!("{}{}", SAMPLE, self.name).into());
@@ -142,6 +154,15 @@ fn room() -> u64 {
     let all = machine.total_memory();
     let ours = machine.cgroup_limits().map_or(all, |limits| limits.total_memory.min(all));
     (ours / 2).max(LEAST_ROOM)
+}
+
+/// A picture that was taken out of the strip.
+pub(super) struct Removed {
+    /// Its place in the strip.
+    at: usize,
+    pub(super) entry: Entry,
+    /// The settings then.
+    pub(super) looks: Looks,
 }
 
 /// The strip and the workers.
@@ -164,8 +185,8 @@ pub struct Studio {
     pub room: u64,
     /// How many results were not begun, for want of room.
     pub(super) no_room: usize,
-    /// The pictures that were taken out, the last one last, and from where.
-    pub(super) removed: Vec<(usize, Entry)>,
+    /// The pictures that were taken out, the last one last.
+    pub(super) removed: Vec<Removed>,
     next: u64,
 }
 
@@ -243,7 +264,7 @@ impl Studio {
         let held: u64 = self.entries.iter().map(Entry::bytes).sum();
         let wanted = held + self.nets.jobs().map(NetJob::bytes).sum::<u64>() + bytes;
         let fits = wanted <= self.room;
-        while fits && wanted + self.removed.iter().map(|(_, e)| e.bytes()).sum::<u64>() > self.room {
+        while fits && wanted + self.removed.iter().map(|r| r.entry.bytes()).sum::<u64>() > self.room {
             self.removed.remove(0);
         }
         fits
@@ -278,22 +299,25 @@ impl Studio {
 
     /// Takes the shown picture out of the strip, to be put back as long as there is room; its neighbour is shown instead. Gives
     /// its name.
-    pub fn remove_selected(&mut self) -> Option<String> {
+    pub fn remove_selected(&mut self, looks: Looks) -> Option<String> {
         let at = self.position()?;
-        let gone = self.entries.remove(at);
+        let mut gone = self.entries.remove(at);
+        gone.forget_textures();
+        gone.texture = Slot::Missing;
+        gone.made.iter_mut().for_each(|made| made.texture = Slot::Missing);
         self.nets.drop_waiting(|j| j.entry() == Some(gone.id));
         if let Some(id) = self.nets.running().filter(|r| r.job.entry() == Some(gone.id)).map(|r| r.id) {
             self.nets.cancel(id);
         }
         self.selected = self.entries.get(at.min(self.entries.len().saturating_sub(1))).map(|e| e.id);
         let name = gone.name.clone();
-        self.removed.push((at, gone));
+        self.removed.push(Removed { at, entry: gone, looks });
         Some(name)
     }
 
     /// Puts the picture that was taken out last where it was, with all its results, and shows it.
     pub fn put_back(&mut self) {
-        let Some((at, entry)) = self.removed.pop() else { return };
+        let Some(Removed { at, entry, .. }) = self.removed.pop() else { return };
         self.selected = Some(entry.id);
         self.entries.insert(at.min(self.entries.len()), entry);
     }
@@ -471,13 +495,7 @@ impl Studio {
         held.sort_by_key(|e| std::cmp::Reverse(e.shown));
         held.into_iter().skip(KEEP).for_each(|e| e.texture = Slot::Missing);
         for e in self.entries.iter_mut().filter(|e| Some(e.id) != shown) {
-            e.preview = None;
-            e.segmented.iter_mut().for_each(Segmented::forget_textures);
-            e.translated.iter_mut().for_each(Translated::forget_textures);
-            e.captioned.iter_mut().for_each(Captioned::forget_textures);
-            if let Search::Over(Some(partner)) = &mut e.partner {
-                partner.texture = Slot::Missing;
-            }
+            e.forget_textures();
         }
         let mut held: Vec<_> =
             self.entries.iter_mut().flat_map(|e| &mut e.made).filter(|m| matches!(m.texture, Slot::Ready(_))).collect();

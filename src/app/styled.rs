@@ -46,13 +46,18 @@ impl Request for Params {
         matches!(job, NetJob::Style { params, .. } if params == self)
     }
 
-    // Of other styles a person may want both, but not all the mixes on the way to one.
+    // Of other styles a person may want both.
     fn replaces(&self, job: &NetJob) -> bool {
-        let NetJob::Style { params, .. } = job else { return false };
-        let [old, new] = [params, self].map(|p| p.mix.iter().map(|m| &m.0).collect::<Vec<_>>());
-        let within = |a: &[&String], b: &[&String]| a.len() > 1 && a.iter().all(|id| b.contains(id));
-        old == new || within(&old, &new) || within(&new, &old)
+        matches!(job, NetJob::Style { params, .. } if params.mix.iter().map(|m| &m.0).eq(self.mix.iter().map(|m| &m.0)))
     }
+}
+
+/// Whether a job makes a mix that is all in this one, or has all of it: one that was passed on the way.
+fn is_on_the_way(job: &NetJob, to: &Params) -> bool {
+    let NetJob::Style { params, .. } = job else { return false };
+    let [a, b] = [params, to].map(|p| p.mix.iter().map(|m| &m.0).collect::<Vec<_>>());
+    let within = |a: &[&String], b: &[&String]| a.len() > 1 && a.iter().all(|id| b.contains(id));
+    within(&a, &b) || within(&b, &a)
 }
 
 impl Studio {
@@ -64,7 +69,8 @@ impl Studio {
         if e.find(params).is_some() || self.runs(id, params) {
             return;
         }
-        let replaced = |j: &NetJob| params.replaces(j) || matches!(j, NetJob::Preview { .. });
+        let replaced =
+            |j: &NetJob| params.replaces(j) || is_on_the_way(j, params) || matches!(j, NetJob::Preview { .. });
         self.nets.drop_waiting(|j| j.entry() == Some(id) && replaced(j));
         let job = params.job(id, picture.clone());
         if !self.admits(&job) {
@@ -97,7 +103,7 @@ impl Studio {
         }
         let (running, again) = (r.id, params.job(id, picture.clone()));
         self.nets.cancel(running);
-        (!another.replaces(&again)).then_some(again)
+        (!another.replaces(&again) && !is_on_the_way(&again, another)).then_some(again)
     }
 
     /// The textures to show for the shown picture: the original, and the best there is for `params` (the result, else a

@@ -172,8 +172,8 @@ pub struct CaptionDone {
 /// What a file job is asked to do.
 #[allow(missing_docs)] // the fields say it
 pub enum FileJob {
-    /// Tell which pictures these are; folders stand for those in them.
-    List(Vec<PathBuf>),
+    /// Tell which pictures these are, some left out; folders stand for those in them.
+    List { paths: Vec<PathBuf>, but: Vec<PathBuf> },
     /// Read a picture.
     Open(PathBuf),
     /// Take over pixels that have no file, and keep them in one, so that the next start still has them.

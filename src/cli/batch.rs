@@ -99,6 +99,7 @@ impl<'a> Batch<'a> {
             }
             report.failed.push(FailedFile { file, error });
         };
+        let all = plan.refused.len() + plan.jobs.len();
         for (file, failure) in plan.refused {
             fail(&mut report, file, failure);
         }
@@ -112,6 +113,9 @@ impl<'a> Batch<'a> {
                     }
                 }
                 Err(failure) if failure.ends_all() => {
+                    if let Failure::All(why) = &failure {
+                        report.failed.push(FailedFile { file: job.source.path(), error: why.clone() });
+                    }
                     stopped = Some(failure);
                     break;
                 }
@@ -123,7 +127,10 @@ impl<'a> Batch<'a> {
         match (stopped, report.failed.len()) {
             // That nobody reads on is no reason to keep quiet about what failed.
             (None | Some(Failure::Closed), failed @ 1..) => {
-                Err(Failure::Work(format!("{failed} of {} pictures failed; {all_done} done", failed + all_done)))
+                if let Err(failure @ (Failure::Work(_) | Failure::All(_))) = printed {
+                    self.progress.say(failure);
+                }
+                Err(Failure::Work(format!("{failed} of {all} pictures failed; {all_done} done")))
             }
             (Some(failure), _) => Err(failure),
             (None, 0) => printed,

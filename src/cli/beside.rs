@@ -36,7 +36,7 @@ enum Place {
 
 impl<const N: usize> Beside<N> {
     /// Decides, and refuses what cannot be: for one picture a file that exists (unless `force`) ends the command; of
-    /// several only that picture is refused, in `plan`, and so is one whose file would replace another picture. Several
+    /// several only that picture is refused, in `plan`, and so is one whose file would replace a picture that is read. Several
     /// pictures' go into folders, which need not exist.
     ///
     /// # Errors

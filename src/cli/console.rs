@@ -36,7 +36,14 @@ impl Session {
             let _no_file_is_being_written = lock(&saving);
             // Only empty ones can be removed so.
             lock(&made).iter().for_each(|folder| drop(fs::remove_dir(folder)));
-            say(Failure::Interrupted);
+            // Whoever should hear it may not be listening.
+            let saying = thread::spawn(|| say(Failure::Interrupted));
+            for _ in 0..20 {
+                if saying.is_finished() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
             process::exit(i32::from(Failure::Interrupted.exit_status()));
         });
         if let Err(error) = listening {
@@ -141,7 +148,11 @@ fn write_all(parts: &[&[u8]]) -> io::Result<()> {
 /// Prints one JSON value on standard output.
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value).map_err(|e| Failure::Work(e.to_string()))?;
-    print(&text)
+    // It is said once, at the end: nothing else comes that would fail as well.
+    print(&text).map_err(|failure| match failure {
+        Failure::All(why) => Failure::Work(why),
+        other => other,
+    })
 }
 
 /// A text on one line, and nothing in it that a terminal would obey.

@@ -274,7 +274,8 @@ impl Plan {
             return Ok(made);
         }
         for folder in &self.folders {
-            made.extend(folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned));
+            let new = folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned);
+            made.splice(0..0, new.collect::<Vec<_>>());
             imaging::make_folder(folder).map_err(|e| {
                 made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
                 Failure::Work(e.to_string())

@@ -251,8 +251,8 @@ fn read(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<Raw, Imagi
     let size = [width, height];
     let colour_type = decoder.color_type();
     let bytes_per_sample = colour_type.bytes_per_pixel() / colour_type.channel_count();
-    let stored = decoder.original_color_type().bits_per_pixel();
-    limits.check(size, u64::from(bytes_per_sample), stored.into(), bytes.len())?;
+    let stored = stored_bits(bytes, format).unwrap_or(decoder.original_color_type().bits_per_pixel().into());
+    limits.check(size, u64::from(bytes_per_sample), stored, bytes.len())?;
 
     // Broken metadata is no reason to refuse a picture.
     let icc = match format {
@@ -386,6 +386,24 @@ fn from_image(error: ImageError) -> ImagingError {
     }
 }
 
+/// The bits that a pixel takes before it is compressed, where the decoder tells only what it makes of it.
+fn stored_bits(bytes: &[u8], format: ImageFormat) -> Option<u64> {
+    match format {
+        // Depth and colour type of the header (PNG specification, 11.2.2); a palette's pixels are one number.
+        ImageFormat::Png => {
+            let channels = match bytes.get(25)? {
+                2 => 3,
+                4 => 2,
+                6 => 4,
+                _ => 1,
+            };
+            Some(u64::from(*bytes.get(24)?) * channels)
+        }
+        ImageFormat::Gif => Some(8),
+        _ => None,
+    }
+}
+
 /// What a decoder says, as far as it is said for people.
 fn told(message: &str) -> ImagingError {
     let lower = message.to_lowercase();
@@ -445,6 +463,21 @@ mod tests {
         for (stored, least) in [(1, 13_081), (8, 104_651), (24, 313_953)] {
             assert!(check(stored, least).is_ok(), "{stored}");
             assert!(check(stored, least - 20).is_err(), "{stored}");
+        }
+    }
+
+    #[test]
+    fn a_palette_takes_its_numbers_only() {
+        for (colour, bits) in [(png::ColorType::Indexed, 8), (png::ColorType::Grayscale, 8), (png::ColorType::Rgb, 24)]
+        {
+            let mut file = Vec::new();
+            let mut encoder = png::Encoder::new(&mut file, 2, 1);
+            encoder.set_color(colour);
+            encoder.set_palette([0, 0, 0, 9, 9, 9].as_slice());
+            let mut writer = encoder.write_header().unwrap();
+            writer.write_image_data(&vec![0; 2 * bits / 8]).unwrap();
+            writer.finish().unwrap();
+            assert_eq!(stored_bits(&file, ImageFormat::Png), Some(bits as u64), "{colour:?}");
         }
     }
 

@@ -10,8 +10,9 @@ use candle_nn::{Init, VarBuilder};
 use crate::nn::{Error, Result};
 
 /// Parts of published checkpoints that only training or another task needs: torchvision's auxiliary head, and the
-/// classifier of ImageNet over a backbone.
-const LEFT_OUT: [&str; 3] = ["aux_classifier.", "fc.", "backbone.fc."];
+/// classifier of ImageNet over a backbone or an EfficientNet.
+const LEFT_OUT: [&str; 6] =
+    ["aux_classifier.", "fc.", "backbone.fc.", "encoder._conv_head.", "encoder._bn1.", "encoder._fc."];
 
 /// Builds a network from a checkpoint's tensors, in single precision on the processor.
 ///

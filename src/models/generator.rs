@@ -113,7 +113,7 @@ impl Normalisation {
     /// whether the convolution before it has a `bias`, as before every instance norm and without any norm none has.
     ///
     /// # Errors
-    /// [`Error::Shape`] when it has no statistics but another norm of the file has.
+    /// [`Error::Shape`] when it has no statistics but another norm of the file has, or a shift but no scale.
     pub(super) fn of(tensors: &HashMap<String, Tensor>, name: &str, bias: bool) -> Result<Normalisation> {
         let all = |name: &str, value: f32| {
             let values = tensors.get(name)?.to_dtype(DType::F32).and_then(|t| t.to_vec1::<f32>()).ok()?;
@@ -122,6 +122,9 @@ impl Normalisation {
         let has = |part: &str| tensors.contains_key(&format!("{name}.{part}"));
         if !has("running_mean") && tensors.keys().any(|other| other.ends_with(".running_mean")) {
             return Err(Error::Shape(format!("it has no {name}.running_mean")));
+        }
+        if !has("weight") && has("bias") {
+            return Err(Error::Shape(format!("it has no {name}.weight")));
         }
         if !has("weight") {
             return Ok(if bias || has("running_mean") { Normalisation::Instance } else { Normalisation::None });

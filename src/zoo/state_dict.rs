@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use super::archive::Saved;
 use super::layout::Layout;
 use super::pickle::{Pickle, Reason, Value};
-use super::{clipped, recognise, task_of};
+use super::{Task, ZooError, clipped, recognise, task_of};
 
 /// What scripts call the weights beside epochs and optimizers, those to be preferred first: averaged weights (`ema`), as
 /// in BasicSR, are the ones its results are made with.
@@ -156,8 +156,8 @@ fn freed(tensors: HashMap<String, Tensor>, lightning: bool) -> HashMap<String, T
     tensors.into_iter().map(|(name, t)| (name.strip_prefix("model.").unwrap_or(&name).to_owned(), t)).collect()
 }
 
-/// The tensors of the only part of a checkpoint, by the first words of the names, that a task has a use for, or else that
-/// is of a known network at all. Of the same network twice, one averaged, that one.
+/// The tensors of the only part of a checkpoint, by the first words of the names, that a task has a use for, or else, where
+/// there are no others, that is of a known network at all. Of the same network twice, one averaged, that one.
 fn only_network(tensors: &HashMap<String, Tensor>) -> Option<HashMap<String, Tensor>> {
     let mut parts: HashMap<&str, HashMap<String, Tensor>> = HashMap::new();
     for (name, tensor) in tensors {
@@ -166,9 +166,14 @@ fn only_network(tensors: &HashMap<String, Tensor>) -> Option<HashMap<String, Ten
         }
     }
     // What describes pictures with its encoder beside it is not to be taken for a decoder alone.
-    if parts.keys().any(|part| part.starts_with("encoder")) {
-        return None;
-    }
+    let with_encoder = parts.keys().any(|part| part.starts_with("encoder"));
+    let is_useful = |part: &HashMap<String, Tensor>| match task_of(part) {
+        Ok(task) => task != Task::Caption || !with_encoder,
+        Err(_) => false,
+    };
+    // A part of a network that is known is not another one.
+    let is_unknown = matches!(recognise(tensors), Err(ZooError::Unknown { .. }));
+    let alone = parts.len() == 1;
     let only = |is_useful: &dyn Fn(&HashMap<String, Tensor>) -> bool| {
         let useful: Vec<_> = parts.iter().filter(|(_, part)| is_useful(part)).collect();
         let averaged: Vec<_> = useful.iter().copied().filter(|(name, _)| name.ends_with("_ema")).collect();
@@ -177,7 +182,7 @@ fn only_network(tensors: &HashMap<String, Tensor>) -> Option<HashMap<String, Ten
             _ => None,
         }
     };
-    only(&|part| task_of(part).is_ok()).or_else(|| only(&|part| recognise(part).is_ok()))
+    only(&is_useful).or_else(|| only(&|part| is_unknown && alone && recognise(part).is_ok()))
 }
 
 /// A walk over what a pickle holds.

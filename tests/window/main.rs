@@ -806,6 +806,11 @@ fn a_picture_that_is_opened_from_outside_joins_the_last_session() {
     // One that is there already is only shown.
     assert_eq!(visit(&[a], 3, "a.png"), "a.png b.png c.png");
     assert_eq!(visit(&[], 3, "a.png"), "a.png b.png c.png");
+    std::fs::create_dir(home.path("folder")).unwrap();
+    home.photo("folder/d.png", 60, 40);
+    for _ in 0..2 {
+        assert_eq!(visit(&[home.path("folder")], 4, "d.png"), "a.png b.png c.png d.png");
+    }
 }
 
 #[test]
@@ -903,6 +908,7 @@ fn every_result_is_exported_under_a_name_of_its_own() {
 }
 
 #[test]
+#[cfg(unix)]
 fn exporting_all_says_what_the_format_loses_and_what_was_written() {
     let home = Home::new();
     let see_through = home.path("a.png");

@@ -17,7 +17,11 @@ use crate::zoo::{self, WordMap, ZooError};
 pub(in crate::app) fn file_work(gpu: Gpu) -> impl FnMut(&FileJob, &Desk<FileOutcome>) -> Result<FileOutcome, Failure> {
     move |job, desk| {
         match job {
-            FileJob::List(paths) => Ok(FileOutcome::Listed(listed(desk, paths))),
+            FileJob::List { paths, but } => {
+                let mut listed = listed(desk, paths);
+                listed.retain(|path| std::path::absolute(path).map_or(true, |path| !but.contains(&path)));
+                Ok(FileOutcome::Listed(listed))
+            }
             FileJob::Open(path) => Ok(match imaging::open(path) {
                 Ok(picture) => FileOutcome::Opened {
                     thumb: thumb_of(&picture, THUMB),
