@@ -288,7 +288,12 @@ impl App {
         match news {
             News::Joined(id) => self.take_picture(id),
             News::Refused { name, why, .. } => {
-                self.notices.tell_about(Kind::Failure, w.trouble(&*why), Some(name));
+                // Made to stand after a name, which stands below here.
+                let mut why = w.trouble(&*why);
+                if let Some(first) = why.get_mut(..1) {
+                    first.make_ascii_uppercase();
+                }
+                self.notices.tell_about(Kind::Failure, why, Some(name));
             }
             News::NoRoom(count) => self.left_out += count,
             News::LeftOut(folder, count) => {
