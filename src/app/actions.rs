@@ -127,14 +127,12 @@ impl App {
             }
             C::ApplyToAll => {
                 let count = match self.session.task {
-                    Task::Style => self.studio.request_all(&self.session.look.params()),
-                    Task::Segment => self.studio.request_all(&self.session.segment.asked()),
+                    Task::Style => self.studio.request_all(|_| vec![self.session.look.params()]),
+                    Task::Segment => self.studio.request_all(|_| vec![self.session.segment.asked()]),
                     Task::Translate => {
                         let wanted = [self.translation_asked(), self.translation_beside()].into_iter().flatten();
                         let wanted: Vec<_> = wanted.filter(|asked| self.able(asked)).collect();
-                        let ids: Vec<_> = self.studio.entries.iter().map(|e| e.id).collect();
-                        let ask = |id| wanted.iter().filter(|asked| self.studio.request_of(id, *asked)).count() > 0;
-                        ids.into_iter().map(ask).filter(|asked| *asked).count()
+                        self.studio.request_all(|_| wanted.clone())
                     }
                     Task::Caption => self.caption_all(),
                 };
@@ -265,7 +263,7 @@ impl App {
         self.session.take_looks(looks);
         self.mixing = self.session.look.mix.len() > 1;
         let after = &self.session.caption.forced;
-        let changed = |e: &&super::studio::Entry| before.get(&e.id) != after.get(&e.id);
+        let changed = |e: &&super::entry::Entry| before.get(&e.id) != after.get(&e.id);
         let mut changed = self.studio.entries.iter().filter(changed).map(|e| e.id);
         if let (Some(id), None) = (changed.next(), changed.next()) {
             self.studio.selected = Some(id);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::studio::PictureId;
+use super::entry::PictureId;
 use crate::gpu::Colormap;
 use crate::gpu::attention;
 use crate::gpu::overlay::TintMode;

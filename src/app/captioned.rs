@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::caption_look::Asked;
+use super::entry::{Entry, PictureId, Slot};
 use super::request::Request;
-use super::studio::{Entry, PictureId, Slot, Studio};
+use super::studio::Studio;
 use super::workers::{NetJob, Pixels, Place, Uploaded};
 use crate::gpu::attention;
 use crate::gpu::{Over, ScalarTexture};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::studio::PictureId;
+use super::entry::PictureId;
 use super::translate_look::Model;
 pub use crate::zoo::{CHECKPOINT_EXTENSIONS, is_checkpoint};
 

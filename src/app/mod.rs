@@ -6,6 +6,7 @@ pub mod captioned;
 pub mod commands;
 pub mod compose;
 pub mod dialogs;
+pub mod entry;
 pub mod notices;
 mod opening;
 pub mod panels;
@@ -130,10 +131,10 @@ pub struct App {
     left_out: usize,
     undo: Undoer<Looks>,
     asked: Vec<C>,
-    asked_params: Option<(studio::PictureId, crate::tasks::style::Params)>,
-    asked_segmentations: Vec<(studio::PictureId, Asked)>,
-    asked_translations: Vec<(studio::PictureId, translate_look::Asked)>,
-    asked_captions: Vec<(studio::PictureId, caption_look::Asked)>,
+    asked_params: Option<(entry::PictureId, crate::tasks::style::Params)>,
+    asked_segmentations: Vec<(entry::PictureId, Asked)>,
+    asked_translations: Vec<(entry::PictureId, translate_look::Asked)>,
+    asked_captions: Vec<(entry::PictureId, caption_look::Asked)>,
     /// Where a person is in a caption.
     pub reading: reading::Reading,
     /// The models that a person added, as far as they were looked for, and for which task.

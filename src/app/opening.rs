@@ -9,8 +9,8 @@ use egui::Event as Input;
 use egui::text_selection::LabelSelectionState;
 
 use super::commands::Command as C;
+use super::entry::PictureId;
 use super::notices::Kind;
-use super::studio::PictureId;
 use super::workers::FileJob;
 use super::{App, dialogs, panels};
 use crate::imaging::{Picture, Remark};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::App;
 use super::caption_look::Against;
 use super::captioned::{Step, Told};
-use super::studio::Entry;
+use super::entry::Entry;
 use super::translate_look::{Asked, Chart, Facts, Model, Part, TranslateView};
 use super::translated::Translated;
 use crate::gpu::attention;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::studio::{News, PictureId, Slot, Studio};
+use super::entry::{PictureId, Slot};
+use super::studio::{News, Studio};
 use super::translate_look::Asked;
 use super::workers::{FileJob, Pixels, Place};
 use crate::gpu::PictureTexture;

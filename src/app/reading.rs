@@ -5,8 +5,8 @@ use egui::{Context, Key, Modifiers};
 use super::App;
 use super::caption_look::Asked;
 use super::captioned::{Captioned, Pick, Step, Told};
+use super::entry::PictureId;
 use super::session::Task;
-use super::studio::PictureId;
 
 /// Where a person is. No setting: nothing of it is remembered or undone.
 #[derive(Default)]

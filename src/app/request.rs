@@ -3,7 +3,8 @@
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use super::studio::{Entry, PictureId, Studio};
+use super::entry::{Entry, PictureId};
+use super::studio::Studio;
 use super::workers::NetJob;
 use crate::imaging::Picture;
 
@@ -39,10 +40,12 @@ impl Studio {
         picture.is_some_and(|p| self.queue(id, p, request, |j| matches!(j, NetJob::Gallery { .. })))
     }
 
-    /// Asks for a result of every picture of the strip. Returns how many jobs that makes.
-    pub fn request_all(&mut self, request: &impl Request) -> usize {
+    /// Asks for results of every picture of the strip, for each those that `wanted` tells. Returns for how many pictures
+    /// that makes jobs.
+    pub fn request_all<R: Request>(&mut self, wanted: impl Fn(PictureId) -> Vec<R>) -> usize {
         let all: Vec<_> = self.entries.iter().map(|e| e.id).collect();
-        all.into_iter().filter(|id| self.request_of(*id, request)).count()
+        // Each one of a picture is asked for, also after one that is under way.
+        all.into_iter().filter(|id| wanted(*id).iter().filter(|r| self.request_of(*id, *r)).count() > 0).count()
     }
 
     /// Whether a job that makes this result of a picture runs or waits.

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use super::App;
 use super::compose::{Composition, Over};
+use super::entry::Entry;
 use super::panels::export::{as_wished, mix_stem, stem};
 use super::product::Product;
-use super::studio::Entry;
 use crate::imaging::{self, Format};
 
 static DONE: AtomicBool = AtomicBool::new(false);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use egui::TextureHandle;
 
 use super::compose::Map;
+use super::entry::{Entry, PictureId, Slot};
 use super::request::Request;
 use super::segment_look::Asked;
-use super::studio::{Entry, PictureId, Slot, Studio};
+use super::studio::Studio;
 use super::workers::{NetJob, Pixels, Place, Uploaded};
 use crate::gpu::{LabelTexture, ScalarTexture};
 use crate::imaging::Picture;

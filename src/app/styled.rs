@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use egui::TextureHandle;
 
+use super::entry::{Entry, PictureId, Slot};
 use super::request::Request;
-use super::studio::{Entry, PictureId, Slot, Studio};
+use super::studio::Studio;
 use super::workers::{NetJob, Pixels, Place, preview_pays};
 use crate::gpu::PictureTexture;
 use crate::imaging::Picture;

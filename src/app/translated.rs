@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use egui::TextureHandle;
 
+use super::entry::{Entry, PictureId, Slot};
 use super::partner::{Partner, Search};
 use super::request::Request;
-use super::studio::{Entry, PictureId, Slot, Studio};
+use super::studio::Studio;
 use super::translate_look::{Asked, Chart, Facts, Model, Part};
 use super::workers::{NetJob, Pixels, Place, Uploaded};
 use crate::gpu::{PictureTexture, ScalarTexture};

@@ -77,7 +77,7 @@ fn every_picture_gets_its_caption() {
     h.run_steps(3);
     captioned(&mut h);
     let missing = |a: &App| {
-        let made = |e: &&lucida::app::studio::Entry| e.caption(&a.session.caption.asked(e.id)).is_none();
+        let made = |e: &&lucida::app::entry::Entry| e.caption(&a.session.caption.asked(e.id)).is_none();
         a.studio.entries.iter().filter(made).count()
     };
     assert_eq!(missing(h.state()), 2);

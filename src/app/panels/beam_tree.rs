@@ -13,7 +13,7 @@ use super::regions::Place;
 use super::sight::{Subject, navigate_from};
 use crate::app::App;
 use crate::app::captioned::{MapOf, Pick, Step, Told, fates};
-use crate::app::studio::PictureId;
+use crate::app::entry::PictureId;
 use crate::app::tasks::caption::percents;
 use crate::app::theme;
 use crate::app::widgets::caption;

@@ -8,6 +8,7 @@ use lucide_icons::Icon;
 
 use crate::app::App;
 use crate::app::commands::Command as C;
+use crate::app::entry::PictureId;
 use crate::app::panels::captions;
 use crate::app::panels::menu_bar::tip;
 use crate::app::panels::panes;
@@ -15,7 +16,6 @@ use crate::app::panels::regions::{self, Place, Side};
 use crate::app::panels::sight::{loupe, navigate};
 use crate::app::segment_look::Asked;
 use crate::app::session::{CompareMode, Task};
-use crate::app::studio::PictureId;
 use crate::app::theme;
 use crate::app::translate_look::Part;
 use crate::app::widgets::{caption, icon, icon_only, icon_toggle, main_button, named};

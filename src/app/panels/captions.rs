@@ -12,7 +12,7 @@ use super::{beam_tree, caption_bar, words_sheet};
 use crate::app::App;
 use crate::app::caption_look::{Against, Asked, CaptionView};
 use crate::app::captioned::{Gaze, Step, Told};
-use crate::app::studio::PictureId;
+use crate::app::entry::PictureId;
 use crate::app::tasks::caption::percents;
 use crate::app::theme;
 use crate::gpu::{Colormap, Compare, Scene, View, paint};

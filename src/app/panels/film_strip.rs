@@ -8,10 +8,10 @@ use egui::{
 use crate::app::App;
 use crate::app::captioned::Captioned;
 use crate::app::commands::Command as C;
+use crate::app::entry::Entry;
 use crate::app::panels::menu_bar::tipped;
 use crate::app::segmented::Segmented;
 use crate::app::session::Task;
-use crate::app::studio::Entry;
 use crate::app::styled::Made;
 use crate::app::theme::{self, RADIUS};
 use crate::app::translate_look;

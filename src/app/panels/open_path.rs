@@ -7,7 +7,7 @@ use lucide_icons::Icon;
 
 use crate::app::App;
 use crate::app::dialogs::Ask;
-use crate::app::studio::PictureId;
+use crate::app::entry::PictureId;
 use crate::app::translate_look::Model;
 use crate::app::widgets::{caption, dialog, main_button};
 

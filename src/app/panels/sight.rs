@@ -6,7 +6,7 @@ use egui::{CursorIcon, Key, Pos2, Rect, Response, Stroke, Ui, vec2};
 
 use crate::app::App;
 use crate::app::commands::Command as C;
-use crate::app::studio::PictureId;
+use crate::app::entry::PictureId;
 use crate::app::theme;
 use crate::gpu::{Compare, Scene, View, paint};
 

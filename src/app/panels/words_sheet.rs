@@ -8,7 +8,7 @@ use super::sight::navigate;
 use crate::app::App;
 use crate::app::caption_look::CaptionView;
 use crate::app::captioned::Step;
-use crate::app::studio::PictureId;
+use crate::app::entry::PictureId;
 use crate::app::tasks::caption::percents;
 use crate::app::theme;
 use crate::gpu::{View, paint};

@@ -10,9 +10,9 @@ use crate::app::App;
 use crate::app::caption_look::{Against, CaptionLook, CaptionView};
 use crate::app::captioned::{Pick, Step, Told};
 use crate::app::commands::Command as C;
+use crate::app::entry::PictureId;
 use crate::app::panels::menu_bar::tip;
 use crate::app::session::Task;
-use crate::app::studio::PictureId;
 use crate::app::theme;
 use crate::app::widgets::{caption, icon, icon_button, named, percent};
 use crate::gpu::Colormap;
@@ -357,13 +357,8 @@ impl App {
 
     /// Asks for captions of every picture, each with its own forced words. Returns how many pictures had none.
     pub(in crate::app) fn caption_all(&mut self) -> usize {
-        let ids: Vec<_> = self.studio.entries.iter().map(|e| e.id).collect();
-        let look = self.session.caption.clone();
-        let ask = |id| {
-            let asked = [Some(look.asked(id)), look.asked_beside(id)].into_iter().flatten();
-            asked.filter(|asked| self.studio.request_of(id, asked)).count() > 0
-        };
-        ids.into_iter().map(ask).filter(|asked| *asked).count()
+        let look = &self.session.caption;
+        self.studio.request_all(|id| [Some(look.asked(id)), look.asked_beside(id)].into_iter().flatten().collect())
     }
 
     /// Whether a caption is not there, and was not asked for yet.

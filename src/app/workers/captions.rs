@@ -7,7 +7,7 @@ use super::nets::{Key, Models};
 use super::{CaptionDone, Gpu, NetOutcome};
 use crate::app::caption_look::Asked;
 use crate::app::captioned::{Maps, OnGpu, maps_of};
-use crate::app::studio::PictureId;
+use crate::app::entry::PictureId;
 use crate::gpu::{GpuError, ScalarTexture, attention};
 use crate::imaging::Picture;
 use crate::jobs::Desk;

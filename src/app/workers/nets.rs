@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::captions::Captioners;
 use super::{GALLERY, Gpu, NetJob, NetOutcome, PREVIEW_SIDE, SegmentDone, THUMB, TranslateDone, thumb_of, upload};
+use crate::app::entry::PictureId;
 use crate::app::segment_look::{self, SegmentLook};
-use crate::app::studio::PictureId;
 use crate::app::translate_look::{self, Facts, Model};
 use crate::gpu::{LabelTexture, overlay};
 use crate::imaging::Picture;
